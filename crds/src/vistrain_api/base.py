@@ -70,7 +70,7 @@ def getattr_by_alias(model: BaseModel, alias: str) -> Any:
 
 
 class Contract(BaseModel):
-    """Base of all models: unknown fields and loose types are refused, names are camelCase as in a manifest."""
+    """Base of all models: unknown fields and loose types are refused; names are camelCase."""
 
     model_config = ConfigDict(
         extra="forbid",

@@ -39,7 +39,7 @@ class Task(Protocol):
     """Optimiser steps in an epoch, at least 1."""
 
     def identity(self) -> Mapping[str, Any]:
-        """JSON values recorded with the run, refused when they change: data digest, classes, parameter count."""
+        """JSON values recorded with the run and refused when they change: data digest, classes."""
         ...
 
     def build(self, device: torch.device) -> nn.Module:
@@ -59,7 +59,7 @@ class Task(Protocol):
         ...
 
     def losses(self, model: nn.Module, batch: Batch, step: int) -> dict[str, Tensor]:
-        """Forward pass: `total` (differentiable, fp32) and its detached parts. Runs under the engine's autocast."""
+        """Forward pass under the engine's autocast: `total` (differentiable, fp32), detached parts."""
         ...
 
     def evaluate(self, model: nn.Module, should_stop: Any) -> dict[str, float | None]:
