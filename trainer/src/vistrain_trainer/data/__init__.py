@@ -1,0 +1,1 @@
+"""Data for training: reading, sampling, augmenting, loading, generating."""

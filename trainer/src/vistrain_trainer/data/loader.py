@@ -1,0 +1,222 @@
+"""Batches for training and evaluation, made ahead by worker processes."""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Generic, NamedTuple, TypeVar
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from vistrain_trainer.data.coco import CocoDetection
+from vistrain_trainer.data.letterbox import letterbox, padded_labels, to_planes
+from vistrain_trainer.data.samples import TrainingSamples
+from vistrain_trainer.data.stream import SampleStream
+from vistrain_trainer.data.workers import explain_loss, memory_kills, prepare_worker
+from vistrain_trainer.errors import BadInput
+
+Batch = TypeVar("Batch")
+
+
+class TrainingBatch(NamedTuple):
+    """One step's samples."""
+
+    images: torch.Tensor
+    """(B, 3, H, W) uint8, BGR."""
+    labels: torch.Tensor
+    """(B, max_labels, 5) float32 rows cls, cx, cy, w, h in input pixels; zero after the last."""
+    first_position: int
+    """Place of the first sample in the stream."""
+    step: int
+    """The global step that the batch is for."""
+
+
+class EvaluationBatch(NamedTuple):
+    """Consecutive images of the validation data, letterboxed."""
+
+    images: torch.Tensor
+    """(B, 3, H, W) uint8, BGR."""
+    ratios: list[float]
+    """Input pixels per image pixel: a box of the image is the box of the input divided by it."""
+    image_ids: list[int]
+    sizes: list[tuple[int, int]]
+    """(height, width) of the images."""
+    labels: torch.Tensor
+    """(B, n, 5) float32 as in training; n is the most boxes of an image here, at least 1."""
+
+
+class BatchIterator(Generic[Batch]):
+    """Batches in order; workers run from its making until `close`, the end, or the end of its `with` block.
+
+    Workers are forked: the start costs milliseconds instead of the seconds of a fresh import of PyTorch, and
+    the annotations are shared. They touch no CUDA. One set of workers serves all epochs.
+    """
+
+    def __init__(self, make: Callable[[int], Batch], count: range, workers: int, pin_memory: bool) -> None:
+        self._count = len(count)
+        self._workers: list[Any] = []
+        self._kills = memory_kills()
+        loader = DataLoader(
+            _Made(make),
+            batch_size=None,
+            sampler=count,
+            collate_fn=_unchanged,
+            num_workers=min(workers, len(count)),
+            pin_memory=pin_memory,
+            worker_init_fn=prepare_worker,
+            multiprocessing_context="fork" if workers and len(count) else None,
+        )
+        before = set(multiprocessing.active_children())
+        with _unchanged_child_handler():
+            self._batches: Iterator[Any] | None = iter(loader)
+        self._workers = [child for child in multiprocessing.active_children() if child not in before]
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> BatchIterator[Batch]:
+        return self
+
+    def __next__(self) -> Batch:
+        """The next batch.
+
+        Raises:
+            BadInput: an image is missing or broken.
+            LoaderWorkerLost: a worker died.
+        """
+        if self._batches is None:
+            raise StopIteration
+        try:
+            batch: Any = next(self._batches)
+        except StopIteration:
+            self.close()
+            raise
+        except RuntimeError as error:
+            if all(worker.is_alive() for worker in self._workers):
+                raise
+            raise explain_loss(self._workers, self._kills, memory_kills()) from error
+        if isinstance(batch, _Refused):
+            self.close()
+            raise BadInput(field=batch.field, value=batch.value, problem=batch.problem, remedy=batch.remedy)
+        made: Batch = batch
+        return made
+
+    def __enter__(self) -> BatchIterator[Batch]:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the workers; afterwards there are no more batches. May be called again."""
+        self._batches = None  # the last reference: PyTorch's iterator ends and joins its workers
+        self._workers = []
+
+
+def training_batches(
+    samples: TrainingSamples,
+    stream: SampleStream,
+    from_step: int,
+    to_step: int,
+    *,
+    workers: int = 0,
+    pin_memory: bool = False,
+) -> BatchIterator[TrainingBatch]:
+    """The batches of steps ``from_step`` up to, not including, ``to_step``.
+
+    The bytes of a batch depend on the stream, the samples' seed and settings, and the step; not on the number
+    of workers nor on the step that was started from.
+    """
+
+    def make(step: int) -> TrainingBatch:
+        keys = stream.keys_for_step(step)
+        made = [samples[key] for key in keys]
+        return TrainingBatch(
+            images=torch.from_numpy(np.stack([image for image, _, _ in made])),
+            labels=torch.from_numpy(np.stack([labels for _, labels, _ in made])),
+            first_position=keys[0].position,
+            step=step,
+        )
+
+    return BatchIterator(make, range(from_step, to_step), workers, pin_memory)
+
+
+def evaluation_batches(
+    dataset: CocoDetection,
+    height: int,
+    width: int,
+    batch_size: int,
+    *,
+    workers: int = 0,
+    pin_memory: bool = False,
+) -> BatchIterator[EvaluationBatch]:
+    """All images in the order of the dataset, letterboxed; the last batch may be smaller."""
+
+    def make(number: int) -> EvaluationBatch:
+        chosen = range(number * batch_size, min((number + 1) * batch_size, len(dataset)))
+        most = max(1, *(len(dataset.labels(index)) for index in chosen))
+        images, ratios, labels = [], [], []
+        for index in chosen:
+            image, ratio = letterbox(dataset.read_image(index), height, width)
+            boxes = dataset.labels(index).copy()
+            boxes[:, :4] *= ratio
+            images.append(to_planes(image))
+            ratios.append(ratio)
+            labels.append(padded_labels(boxes, most))
+        records = [dataset.images[index] for index in chosen]
+        return EvaluationBatch(
+            images=torch.from_numpy(np.stack(images)),
+            ratios=ratios,
+            image_ids=[record.id for record in records],
+            sizes=[(record.height, record.width) for record in records],
+            labels=torch.from_numpy(np.stack(labels)),
+        )
+
+    return BatchIterator(make, range(-(-len(dataset) // batch_size)), workers, pin_memory)
+
+
+class _Refused(NamedTuple):
+    """A BadInput on its way out of a worker; PyTorch would rebuild the exception from its text alone."""
+
+    field: str
+    value: str
+    problem: str
+    remedy: str
+
+
+class _Made(Dataset[Any]):
+    """Map-style dataset whose items are whole batches."""
+
+    def __init__(self, make: Callable[[int], Any]) -> None:
+        self._make = make
+
+    def __getitem__(self, number: int) -> Any:
+        try:
+            return self._make(number)
+        except BadInput as error:
+            return _Refused(error.field, str(error.value), error.problem, error.remedy)
+
+
+def _unchanged(batch: Any) -> Any:
+    return batch
+
+
+@contextmanager
+def _unchanged_child_handler() -> Iterator[None]:
+    """Undo PyTorch's SIGCHLD handler, which raises wherever the main thread is, be it in the midst of a save.
+
+    A dead worker is found when its batch is asked for, at most five seconds later.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(signal.SIGCHLD)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGCHLD, before if before is not None else signal.SIG_DFL)
