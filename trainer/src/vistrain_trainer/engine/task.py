@@ -1,13 +1,39 @@
-"""What the engine asks of a task: the model, the data and the metrics of what is trained."""
+"""What the engine asks of a task: the model, the data and the metrics of what is trained.
+
+A task is made by `vistrain_trainer.detectors.task_for(manifest, context) -> Task`, which reads the annotations and
+checks them (BadInput), builds no model and starts no worker. The engine then calls, in this order:
+
+1. `steps_per_epoch`, `identity()`: to find the run folder's checkpoint;
+2. `batches(from_step, to_step)`: once per process, early, since workers are forked there;
+3. `build()`, while the workers make their first batches;
+4. `load(...)` when the run starts from another run's checkpoint;
+5. per step `losses`, per evaluation `evaluate`, at the end `test` and `export`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
+
+from vistrain_trainer.engine.volumes import Volumes
+
+
+@dataclass(frozen=True)
+class TaskContext:
+    """What a task needs to know of the machine."""
+
+    device: torch.device
+    """Resolved device."""
+    volumes: Volumes
+    """Where claims are: `volumes.folder(claim, field, sub_path)`."""
+    precision: str
+    """Resolved precision: fp32, bf16 or fp16; the engine opens the autocast region."""
+    pin_memory: bool = False
+    """Whether batches are to lie in pinned memory."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +58,18 @@ class Batch(Protocol):
         ...
 
 
+class Batches(Protocol):
+    """An iterator over batches that owns worker processes."""
+
+    def __iter__(self) -> Iterator[Batch]: ...
+
+    def __next__(self) -> Batch: ...
+
+    def close(self) -> None:
+        """End the workers."""
+        ...
+
+
 class Task(Protocol):
     """A thing that is trained. The engine owns optimiser, schedule, EMA, precision, files and signals."""
 
@@ -42,8 +80,24 @@ class Task(Protocol):
         """JSON values recorded with the run and refused when they change: data digest, classes."""
         ...
 
-    def build(self, device: torch.device) -> nn.Module:
-        """The model with its initial weights on `device`, in train mode; reads the stated initialisation."""
+    def batches(self, from_step: int, to_step: int) -> Batches:
+        """Batches of the steps [from_step, to_step), a function of (seed, step) only."""
+        ...
+
+    def build(self) -> nn.Module:
+        """The model with its initial weights on the context's device, in train mode.
+
+        Reads the stated initialisation; random weights come from torch's generator, which the engine seeds right
+        before. With `initialization.checkpoint` it builds as for scratch, and the engine calls `load`.
+        """
+        ...
+
+    def load(self, model: nn.Module, state: Mapping[str, Tensor], source: str) -> list[str]:
+        """Load another run's weights (keys as in `model.state_dict()`) by name and shape; notes on what was loaded.
+
+        A head of another class count stays as built. Raises BadInput naming spec.initialization.checkpoint when
+        too little fits.
+        """
         ...
 
     def initialization_notes(self) -> list[str]:
@@ -54,26 +108,28 @@ class Task(Protocol):
         """Groups of the trainable parameters; norm layers and biases get no weight decay."""
         ...
 
-    def batches(self, from_step: int, to_step: int) -> Iterator[Batch]:
-        """Batches of the steps [from_step, to_step), a function of (seed, step) only."""
-        ...
-
     def losses(self, model: nn.Module, batch: Batch, step: int) -> dict[str, Tensor]:
-        """Forward pass under the engine's autocast: `total` (differentiable, fp32), detached parts."""
-        ...
+        """Forward pass of the 0-based global step: `total` (differentiable, fp32), and scalar parts, detached.
 
-    def evaluate(self, model: nn.Module, should_stop: Any) -> dict[str, float | None]:
-        """Metrics of `model` (EMA where there is one, eval mode) on the validation split, by name.
-
-        Consumes no randomness. `should_stop()` is asked between batches; when true, raises
-        `vistrain_trainer.engine.signals.Interrupted`, and the evaluation is done again after the resume.
+        Called inside the engine's autocast region; the task leaves it for decoding and losses. Every step gives the
+        same keys, in the same order. Consumes no randomness but torch's own generators.
         """
         ...
 
-    def test(self, model: nn.Module, should_stop: Any) -> dict[str, float | None]:
-        """Metrics on the test split, prefixed `test/`; empty where there is none."""
+    def evaluate(self, model: nn.Module, should_stop: Callable[[], bool]) -> dict[str, float | None]:
+        """Metrics of `model` (the EMA where there is one, in eval mode) on the validation split, by name.
+
+        Called under no_grad and inside the engine's autocast region. Consumes no randomness, leaves the model as it
+        was. `should_stop()` is asked between batches; when true, raises `signals.Interrupted`, and the evaluation is
+        done again after the resume. Holds `valLoss` and every name of vistrain_api.evaluation.DetectorMetric;
+        per-class values as `AP/<class>`.
+        """
+        ...
+
+    def test(self, model: nn.Module, should_stop: Callable[[], bool]) -> dict[str, float | None]:
+        """Metrics on the test split, prefixed `test/`; empty where there is none. Otherwise as `evaluate`."""
         ...
 
     def export(self, state: Mapping[str, Tensor]) -> dict[str, Any]:
-        """A file of weights with upstream's key names, for use elsewhere."""
+        """A file of weights with upstream's key names, for use elsewhere; `state` is as `model.state_dict()`."""
         ...
