@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# All tests: style and drift, then what needs no cluster, then the dev cluster. Each stage says how long it took.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+bin=.venv/bin
+start=$SECONDS
+stage() { printf '\n== [%dm%02ds] %s\n' $(((SECONDS - start) / 60)) $(((SECONDS - start) % 60)) "$*"; }
+
+stage "style, types, imports, drift"
+hack/lint.sh
+stage "tests without a cluster"
+$bin/python -m pytest -n 2 --dist loadscope -m 'not cluster' --durations 10 -q
+if [ "$(id -u)" != 0 ]; then
+  stage "not root: the dev cluster's tests need network namespaces and cgroups and are left out"
+  exit 0
+fi
+stage "tests on the dev cluster"
+$bin/vistrain-devcluster install
+$bin/python -m pytest -m cluster --durations 15 -q
+stage "all passed"
