@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from vistrain_api.base import Contract
+from vistrain_api.base import Contract, Rule, duration_within
 from vistrain_api.quantities import Duration
 from vistrain_api.volumes import RelativePath, VolumeRef
 
@@ -33,3 +33,5 @@ class Checkpoint(Contract):
     """Longest time between two checkpoints; there is one at every epoch's end and on SIGTERM besides."""
     keep: Keep = Field(default_factory=Keep)
     """Which checkpoints and weights stay."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (duration_within("interval", "1s", "24h"),)

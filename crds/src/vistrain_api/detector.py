@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from vistrain_api.augmentation import Augmentation
-from vistrain_api.base import Contract, Rule
+from vistrain_api.base import Contract, Rule, duration_within
 from vistrain_api.checkpoint import Checkpoint
 from vistrain_api.dataset import DetectionDataset
 from vistrain_api.evaluation import DetectorEvaluation
@@ -59,6 +59,7 @@ class DetectorTrainingSpec(Contract):
             holds=lambda m: m.evaluation.every_epochs <= m.schedule.epochs,
             field_path=".evaluation.everyEpochs",
         ),
+        duration_within("ttlAfterFinished", "0s", "8760h"),
     )
 
 

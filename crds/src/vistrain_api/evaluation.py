@@ -11,12 +11,13 @@ from vistrain_api.initialization import Share
 from vistrain_api.schedule import Epochs
 
 DetectorMetric = Literal["AP", "AP50", "AP75", "APsmall", "APmedium", "APlarge", "AR1", "AR10", "AR100"]
+TrainingMetric = Literal[DetectorMetric, "valLoss"]
 
 
 class PrimaryMetric(Contract):
     """The metric that the best checkpoint is chosen by."""
 
-    name: DetectorMetric | Literal["valLoss"] = "AP"
+    name: TrainingMetric = "AP"
     """Metric on the validation split."""
     mode: Literal["max", "min"] = "max"
     """Whether more or less is better."""
@@ -34,7 +35,7 @@ class PrimaryMetric(Contract):
 class Gate(Contract):
     """A threshold that the best checkpoint must meet for the run to succeed."""
 
-    metric: DetectorMetric | Literal["valLoss"]
+    metric: TrainingMetric
     """Metric on the validation split."""
     min: float | None = None
     """Least value."""
@@ -46,6 +47,12 @@ class Gate(Contract):
             cel="has(self.min) || has(self.max)",
             message="a gate states min, max or both",
             holds=lambda m: m.min is not None or m.max is not None,
+        ),
+        Rule(
+            cel="!has(self.min) || !has(self.max) || self.min <= self.max",
+            message="min must not exceed max",
+            holds=lambda m: m.min is None or m.max is None or m.min <= m.max,
+            field_path=".min",
         ),
     )
 

@@ -9,12 +9,15 @@ from pydantic import ConfigDict, Field
 from vistrain_api.base import Contract
 
 
+RunName = Annotated[str, Field(min_length=1, max_length=50, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")]
+
+
 class ObjectMeta(Contract):
     """Name and labels of a run. Other metadata of the API server is accepted and left alone."""
 
     model_config = ConfigDict(extra="ignore")
 
-    name: Annotated[str, Field(min_length=1, max_length=50, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")]
+    name: RunName
     """At most 50 characters: Jobs and pods are named after the run."""
     namespace: str | None = None
     """Namespace."""

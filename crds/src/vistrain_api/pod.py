@@ -6,26 +6,56 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from vistrain_api.base import Contract, Rule, not_supported
+from vistrain_api.base import Contract, Rule, not_supported, unique_by
 from vistrain_api.volumes import DnsName
 
 LabelKey = Annotated[str, Field(min_length=1, max_length=317)]
-LabelValue = Annotated[str, Field(max_length=63)]
+LabelValue = Annotated[str, Field(max_length=63, pattern=r"^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$")]
+TaintKey = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=317,
+        pattern=r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$",
+    ),
+]
 
 
 class Toleration(Contract):
     """A taint that pods tolerate, as in core/v1."""
 
-    key: Annotated[str, Field(max_length=317)] | None = None
+    key: TaintKey | None = None
     """Taint key; every key when absent."""
     operator: Literal["Exists", "Equal"] = "Equal"
     """How the value is compared."""
-    value: Annotated[str, Field(max_length=63)] | None = None
+    value: LabelValue | None = None
     """Taint value."""
     effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = None
     """Taint effect; every effect when absent."""
     toleration_seconds: Annotated[int, Field(ge=0, le=31_536_000)] | None = None
     """Seconds a NoExecute taint is tolerated; for ever when absent."""
+
+    # The rules of core/v1: what they refuse here would otherwise keep the Job from making its pod.
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            cel="has(self.key) || self.operator == 'Exists'",
+            message="key: a toleration without a key needs operator Exists",
+            holds=lambda m: m.key is not None or m.operator == "Exists",
+            field_path=".key",
+        ),
+        Rule(
+            cel="!has(self.value) || self.operator == 'Equal'",
+            message="value goes with operator Equal only",
+            holds=lambda m: m.value is None or m.operator == "Equal",
+            field_path=".value",
+        ),
+        Rule(
+            cel="!has(self.tolerationSeconds) || (has(self.effect) && self.effect == 'NoExecute')",
+            message="tolerationSeconds goes with effect NoExecute only",
+            holds=lambda m: m.toleration_seconds is None or m.effect == "NoExecute",
+            field_path=".tolerationSeconds",
+        ),
+    )
 
 
 class Scheduling(Contract):
@@ -64,11 +94,13 @@ class Pod(Contract):
 
     image: Annotated[str, Field(min_length=1, max_length=512, pattern=r"^[^\s]+$")] | None = None
     """Trainer image; the operator's default when absent."""
-    image_pull_secrets: Annotated[list[PullSecret], Field(max_length=8)] = Field(default_factory=list)
+    image_pull_secrets: Annotated[list[PullSecret], Field(max_length=8), *unique_by("name")] = Field(
+        default_factory=list
+    )
     """Credentials for the image's registry."""
     service_account_name: DnsName | None = None
     """Service account; its token is never mounted."""
-    env: Annotated[list[EnvVar], Field(max_length=64)] = Field(default_factory=list)
+    env: Annotated[list[EnvVar], Field(max_length=64), *unique_by("name")] = Field(default_factory=list)
     """Environment variables; names that begin with VISTRAIN_ are the operator's."""
     labels: Annotated[dict[LabelKey, LabelValue], Field(max_length=32)] = Field(default_factory=dict)
     """Labels; keys under vistrain.dev/ are the operator's."""

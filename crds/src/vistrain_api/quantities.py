@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import AfterValidator, Field, WithJsonSchema
 
 DURATION_PATTERN = r"^([0-9]+(h|m|s))+$"
 MEMORY_PATTERN = r"^[0-9]+(\.[0-9]+)?(Ki|Mi|Gi|Ti|k|M|G|T)?$"
-CPU_PATTERN = r"^([0-9]+(\.[0-9]{1,3})?|[0-9]+m)$"
+CPU_PATTERN = r"^([1-9][0-9]*(m|\.[0-9]{1,3})?|0\.[0-9]{0,2}[1-9])$"
 MIG_PATTERN = r"^[1-9]g\.[1-9][0-9]{0,2}gb(\+[a-z]+(\.[a-z]+)*)?$"
 
 Duration = Annotated[str, Field(pattern=DURATION_PATTERN, max_length=20)]
@@ -21,25 +21,32 @@ MigProfileName = Annotated[str, Field(pattern=MIG_PATTERN, max_length=24)]
 """A MIG profile as `nvidia-smi mig -lgip` names it: `1g.20gb`, `1g.10gb+me`, `7g.80gb`."""
 
 
-def _quantity(pattern: str) -> Any:
-    def check(value: int | str) -> int | str:
-        if isinstance(value, str) and not re.match(pattern, value):
-            raise ValueError(f"{value!r} is not a quantity such as matches {pattern}")
-        if isinstance(value, int) and value < 0:
-            raise ValueError(f"{value!r} is negative")
+_QUANTITY_LENGTH = 20  # characters
+
+
+def _quantity(pattern: str, least: int, examples: str) -> Any:
+    def check(value: Any) -> int | str:
+        if isinstance(value, bool) or not isinstance(value, int | str):
+            raise ValueError(f"{value!r} is not a quantity such as {examples}")
+        if isinstance(value, str) and (len(value) > _QUANTITY_LENGTH or not re.fullmatch(pattern, value)):
+            raise ValueError(f"{value!r} is not a quantity such as {examples}")
+        if isinstance(value, int) and value < least:
+            raise ValueError(f"{value!r} is less than {least}")
         return value
 
+    schema = {"pattern": pattern, "maxLength": _QUANTITY_LENGTH, "minimum": least}
+    # One validator for both spellings, so that a refusal is one error at the field itself.
     return Annotated[
-        int | str,
-        AfterValidator(check),
-        WithJsonSchema(
-            {"x-kubernetes-int-or-string": True, "pattern": pattern, "maxLength": 20, "minimum": 0}
-        ),
+        Any, AfterValidator(check), WithJsonSchema({"x-kubernetes-int-or-string": True, **schema})
     ]
 
 
-Memory = _quantity(MEMORY_PATTERN)
-Cpu = _quantity(CPU_PATTERN)
+if TYPE_CHECKING:
+    Memory = int | str
+    Cpu = int | str
+else:
+    Memory = _quantity(MEMORY_PATTERN, 1, "24Gi or 512Mi")
+    Cpu = _quantity(CPU_PATTERN, 1, "4, 0.5 or 500m")
 
 _SECONDS = {"h": 3600, "m": 60, "s": 1}
 _FACTORS = {
@@ -57,7 +64,7 @@ _FACTORS = {
 
 def seconds(duration: str) -> int:
     """Seconds in a duration such as `1h30m`. Raises ValueError for another form."""
-    if not re.match(DURATION_PATTERN, duration):
+    if not re.fullmatch(DURATION_PATTERN, duration):
         raise ValueError(f"{duration!r} is not a duration such as 120s, 10m or 1h30m")
     return sum(int(number) * _SECONDS[unit] for number, unit in re.findall(r"([0-9]+)(h|m|s)", duration))
 
@@ -65,7 +72,7 @@ def seconds(duration: str) -> int:
 def to_bytes(quantity: int | str) -> int:
     """Bytes in a memory quantity such as `24Gi`. Raises ValueError for another form."""
     text = str(quantity)
-    if not re.match(MEMORY_PATTERN, text):
+    if not re.fullmatch(MEMORY_PATTERN, text):
         raise ValueError(f"{text!r} is not a memory quantity such as 24Gi or 512Mi")
     number, unit = re.fullmatch(r"([0-9.]+)([A-Za-z]*)", text).groups()  # type: ignore[union-attr]
     return int(Decimal(number) * _FACTORS[unit])

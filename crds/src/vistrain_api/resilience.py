@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from vistrain_api.base import Contract, Rule, exactly_one, not_supported
+from vistrain_api.base import Contract, Rule, duration_within, exactly_one, not_supported
 from vistrain_api.initialization import Share
 from vistrain_api.quantities import Duration
 
@@ -51,4 +51,10 @@ class Resilience(Contract):
     on_nan: Annotated[OnNaN | None, Field(alias="onNaN")] = None
     """What to do when the loss is not finite."""
 
-    rules: ClassVar[tuple[Rule, ...]] = (not_supported("onGpuOutOfMemory"), not_supported("onNaN"))
+    rules: ClassVar[tuple[Rule, ...]] = (
+        duration_within("terminationGracePeriod", "1s", "24h"),
+        duration_within("stallTimeout", "1s", "168h"),
+        duration_within("maxDuration", "1s", "8760h"),
+        not_supported("onGpuOutOfMemory"),
+        not_supported("onNaN"),
+    )

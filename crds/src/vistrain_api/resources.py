@@ -6,8 +6,17 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from vistrain_api.base import Contract, Rule, exactly_one
+from vistrain_api.base import Contract, Rule, exactly_one, getattr_by_alias
 from vistrain_api.quantities import Cpu, Memory, MigProfileName, to_bytes
+
+
+def _at_least(member: str, floor: str) -> Rule:
+    return Rule(
+        cel=f"quantity(string(self.{member})).compareTo(quantity('{floor}')) >= 0",
+        message=f"{member} must be at least {floor}; a number without a unit counts bytes",
+        holds=lambda m: to_bytes(getattr_by_alias(m, member)) >= to_bytes(floor),
+        field_path=f".{member}",
+    )
 
 
 class Mig(Contract):
@@ -44,7 +53,17 @@ class Accelerator(Contract):
     mps: Mps | None = None
     """An Apple GPU; only without a cluster."""
 
-    rules: ClassVar[tuple[Rule, ...]] = (exactly_one("mig", "gpu", "cpu", "mps"),)
+    rules: ClassVar[tuple[Rule, ...]] = (
+        exactly_one("mig", "gpu", "cpu", "mps"),
+        Rule(
+            cel="!has(self.mps)",
+            message="mps is an Apple GPU, which no cluster offers: use it with `vistrain run`",
+            holds=lambda m: m.mps is None,
+            field_path=".mps",
+            reason="FieldValueForbidden",
+            cluster_only=True,
+        ),
+    )
 
     def display(self) -> str:
         """The name shown by `kubectl get`: a MIG profile, gpu, cpu or mps."""
@@ -72,4 +91,6 @@ class Resources(Contract):
             holds=lambda m: to_bytes(m.shared_memory) < to_bytes(m.memory),
             field_path=".sharedMemory",
         ),
+        _at_least("memory", "64Mi"),
+        _at_least("sharedMemory", "16Mi"),
     )

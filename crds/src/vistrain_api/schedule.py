@@ -13,6 +13,7 @@ Epochs = Annotated[int, Field(ge=1, le=100_000)]
 SomeEpochs = Annotated[int, Field(ge=0, le=100_000)]
 Rate = Annotated[float, Field(gt=0, le=10)]
 PartName = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.]+$")]
+PartKey = Annotated[str, Field(min_length=1, max_length=64)]  # keys of a map: CEL cannot afford a pattern
 Curve = Literal["yolox", "cosine", "linear"]
 
 
@@ -103,7 +104,7 @@ class Phase(Contract):
     """Parts whose weights and statistics do not change."""
     learning_rate: LearningRate | None = None
     """Own rate and curve."""
-    learning_rates: Annotated[dict[PartName, Rate], Field(max_length=8)] | None = None
+    learning_rates: Annotated[dict[PartKey, Rate], Field(max_length=8)] | None = None
     """Own peak rate by part."""
     warmup_epochs: SomeEpochs | None = None
     """Own warm-up."""
@@ -124,10 +125,13 @@ class LossWeights(Contract):
     """Weight of the class term."""
 
 
+# Only the last phase may omit its epochs, and then something must be left for it.
 _PHASES_ADD_UP = (
     "!has(self.phases) || (self.phases.all(p, has(p.epochs)) "
     "? self.phases.map(p, p.epochs).sum() == self.epochs "
-    ": self.phases.filter(p, has(p.epochs)).map(p, p.epochs).sum() < self.epochs)"
+    ": !has(self.phases[size(self.phases) - 1].epochs) "
+    "&& self.phases.filter(p, !has(p.epochs)).size() == 1 "
+    "&& self.phases.filter(p, has(p.epochs)).map(p, p.epochs).sum() < self.epochs)"
 )
 
 
@@ -135,8 +139,11 @@ def _phases_add_up(schedule: Schedule) -> bool:
     if schedule.phases is None:
         return True
     total = sum(phase.epochs or 0 for phase in schedule.phases)
-    stated = all(phase.epochs is not None for phase in schedule.phases)
-    return total == schedule.epochs if stated else total < schedule.epochs
+    if all(phase.epochs is not None for phase in schedule.phases):
+        return total == schedule.epochs
+    *others, last = schedule.phases
+    only_last = last.epochs is None and all(phase.epochs is not None for phase in others)
+    return only_last and total < schedule.epochs
 
 
 class Schedule(Contract):

@@ -8,7 +8,10 @@ from pydantic import Field
 
 from vistrain_api.base import Contract
 
-DnsName = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
+_LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+_DNS_NAME = rf"^{_LABEL}(\.{_LABEL})*$"
+
+DnsName = Annotated[str, Field(min_length=1, max_length=253, pattern=_DNS_NAME)]
 # Never absolute, never out of the volume: the path is joined to a mount.
 RelativePath = Annotated[str, Field(min_length=1, max_length=512, pattern=r"^[^/.][^/]*(/[^/.][^/]*)*$")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", max_length=64)]

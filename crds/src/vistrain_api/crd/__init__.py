@@ -1,0 +1,1 @@
+"""The CustomResourceDefinition and its reference, made from the models."""
