@@ -1,0 +1,1 @@
+"""A device plugin that offers MIG slices to a kubelet, over the kubelet's own interface."""
