@@ -21,8 +21,8 @@ MIN_BOX_SIDE = 1.0
 class AugmentationSettings:
     """How samples are augmented. Angles are in degrees, translation is a share of the input size.
 
-    Affine (degrees, translate, shear, scale) and mixup touch mosaic samples only, as in YOLOX: with mosaic 0.2
-    and mixup 0.15, 3 % of the samples are mixed.
+    Affine (degrees, translate, shear, scale) and mixup touch mosaic samples only, as in YOLOX: with mosaic
+    0.2 and mixup 0.15, 3 % of the samples are mixed.
     """
 
     mosaic: float = 1.0
@@ -31,7 +31,7 @@ class AugmentationSettings:
     hsv_probability: float = 1.0
     hsv_gains: tuple[float, float, float] | None = None
     """None: up to 5, 30 and 30 levels are added to hue, saturation and value, each in half of the images, as
-    YOLOX 0.3.0 does. Given: each is multiplied by up to 1 ± its gain, as YOLOX before 0.2 and Ultralytics do."""
+    YOLOX 0.3.0 does. Given: each is multiplied by up to 1 ± its gain, as older YOLOX and Ultralytics do."""
     flip: float = 0.5
     degrees: float = 10.0
     translate: float = 0.1

@@ -54,7 +54,7 @@ def read_document(path: Path, field: str) -> dict[str, Any]:
             field=field,
             value=str(path),
             problem="the annotation file does not exist",
-            remedy="give its path inside the dataset volume, and check that the volume holds the prepared data",
+            remedy="give its path inside the dataset volume, or prepare the data there first",
         ) from None
     except OSError as error:
         raise BadInput(
@@ -126,7 +126,7 @@ def read_images(document: dict[str, Any], path: Path, field: str) -> tuple[Image
             raise BadInput(
                 field=field,
                 value=str(path),
-                problem=f"image {entry!r} lacks a whole id, a file_name, or a width and height in whole pixels",
+                problem=f"image {entry!r} lacks a whole id, a file_name, or a width and height in pixels",
                 remedy="write the annotation file again",
             )
         images.append(record)

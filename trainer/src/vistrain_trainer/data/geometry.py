@@ -6,7 +6,6 @@ import math
 
 import cv2
 import numpy as np
-from yolox.data.data_augment import apply_affine_to_bboxes
 
 from vistrain_trainer.data.letterbox import PAD
 
@@ -62,6 +61,13 @@ def random_affine(
         height, width, degrees=degrees, translate=translate, shear=shear, scale=scale, random=random
     )
     warped = cv2.warpAffine(image, matrix, dsize=(width, height), borderValue=(PAD, PAD, PAD))
-    if len(boxes) == 0:
-        return warped, boxes
-    return warped, apply_affine_to_bboxes(boxes.copy(), (width, height), matrix, None)
+    return warped, warp_boxes(boxes, matrix, height=height, width=width)
+
+
+def warp_boxes(boxes: np.ndarray, matrix: np.ndarray, *, height: int, width: int) -> np.ndarray:
+    """Warp (n, 5) boxes by a (2, 3) matrix: the hull of each box's four corners, clipped to the size."""
+    corners = boxes[:, [0, 1, 2, 1, 2, 3, 0, 3]].reshape(-1, 4, 2) @ matrix[:, :2].T + matrix[:, 2]
+    warped = boxes.copy()
+    warped[:, 0:2] = corners.min(axis=1).clip(0, (width, height))
+    warped[:, 2:4] = corners.max(axis=1).clip(0, (width, height))
+    return warped

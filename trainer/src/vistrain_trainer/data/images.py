@@ -11,8 +11,8 @@ def decode(data: bytes) -> np.ndarray:
     """Decode a JPEG or PNG into a contiguous (H, W, 3) uint8 array in BGR order.
 
     JPEG goes through libjpeg-turbo with the exact DCT (measured twice as fast as OpenCV's reader), everything
-    else through OpenCV. The pixels are taken as stored: an EXIF orientation is not applied, as COCO boxes refer
-    to the stored pixels.
+    else through OpenCV. The pixels are taken as stored: an EXIF orientation is not applied, as COCO boxes
+    refer to the stored pixels.
 
     Raises:
         ValueError: the bytes are not a whole image.

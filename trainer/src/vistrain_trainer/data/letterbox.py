@@ -41,7 +41,7 @@ def to_planes(image: np.ndarray) -> np.ndarray:
 
 
 def padded_labels(boxes: np.ndarray, max_labels: int) -> np.ndarray:
-    """(n, 5) rows x1, y1, x2, y2, cls to (max_labels, 5) float32 rows cls, cx, cy, w, h, padded with zeros."""
+    """From (n, 5) rows x1, y1, x2, y2, cls to (max_labels, 5) float32 cls, cx, cy, w, h, then zeros."""
     rows = np.zeros((max_labels, 5), np.float32)
     kept = boxes[:max_labels]
     rows[: len(kept), 0] = kept[:, 4]

@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import cv2
 import numpy as np
-from yolox.utils import adjust_box_anns
 
 from vistrain_trainer.data.letterbox import letterbox
 
@@ -45,7 +44,8 @@ def mixup(
     crop = padded[y : y + height, x : x + width]
 
     added = other_boxes.copy()
-    added[:, :4] = adjust_box_anns(added[:, :4], ratio * factor, 0, 0, canvas_width, canvas_height)
+    added[:, [0, 2]] = (added[:, [0, 2]] * ratio * factor).clip(0, canvas_width)
+    added[:, [1, 3]] = (added[:, [1, 3]] * ratio * factor).clip(0, canvas_height)
     if flip:
         added[:, [0, 2]] = canvas_width - added[:, [2, 0]]
     added[:, [0, 2]] = (added[:, [0, 2]] - x).clip(0, width)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from yolox.data.datasets.mosaicdetection import get_mosaic_coordinate
 
 from vistrain_trainer.data.letterbox import PAD, fit
 
@@ -36,13 +35,15 @@ def mosaic(
     for quadrant, at in enumerate(indices):
         image, boxes = load(at)
         image, ratio = fit(image, height, width)
-        (left, top, right, bottom), (from_x, from_y, to_x, to_y) = get_mosaic_coordinate(
-            canvas, quadrant, centre_x, centre_y, image.shape[1], image.shape[0], height, width
-        )
-        canvas[top:bottom, left:right] = image[from_y:to_y, from_x:to_x]
+        # The corner of each image that lies in the middle; what reaches beyond the canvas is cut off.
+        x = centre_x if quadrant % 2 else centre_x - image.shape[1]
+        y = centre_y if quadrant >= 2 else centre_y - image.shape[0]
+        left, top = max(x, 0), max(y, 0)
+        visible = image[top - y : 2 * height - y, left - x : 2 * width - x]
+        canvas[top : top + visible.shape[0], left : left + visible.shape[1]] = visible
         boxes = boxes.copy()
-        boxes[:, [0, 2]] = boxes[:, [0, 2]] * ratio + (left - from_x)
-        boxes[:, [1, 3]] = boxes[:, [1, 3]] * ratio + (top - from_y)
+        boxes[:, [0, 2]] = boxes[:, [0, 2]] * ratio + x
+        boxes[:, [1, 3]] = boxes[:, [1, 3]] * ratio + y
         placed.append(boxes)
     merged = np.concatenate(placed)
     merged[:, [0, 2]] = merged[:, [0, 2]].clip(0, 2 * width)

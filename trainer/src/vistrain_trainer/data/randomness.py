@@ -13,6 +13,7 @@ class Purpose(IntEnum):
     ORDER = 1
     SAMPLE = 2
     WORLD = 3
+    NOISE = 4
 
 
 def generator(seed: int, purpose: Purpose, *counters: int) -> np.random.Generator:

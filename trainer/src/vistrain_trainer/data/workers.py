@@ -51,14 +51,11 @@ def explain_loss(
         )
     if any(worker.exitcode == -signal.SIGKILL for worker in dead):
         counted = kills_before is not None and kills_now is not None
-        if not counted or kills_now > kills_before:  # type: ignore[operator]
-            sure = (
-                "was killed because memory ran out"
-                if counted
-                else "was killed, most likely because memory ran out"
-            )
+        if not counted or (kills_now or 0) > (kills_before or 0):
+            cause = "because" if counted else "most likely because"
             return LoaderWorkerLost(
-                f"a loader worker {sure} ({ends}); raise spec.resources.memory or lower spec.dataset.loader.workers",
+                f"a loader worker was killed, {cause} memory ran out ({ends}); "
+                "raise spec.resources.memory or lower spec.dataset.loader.workers",
                 out_of_memory=True,
             )
     return LoaderWorkerLost(f"a loader worker died ({ends})", out_of_memory=False)

@@ -1,0 +1,1 @@
+"""A small driving world, generated from a seed: scenes, cameras, pictures, files."""
