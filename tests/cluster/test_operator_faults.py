@@ -41,7 +41,7 @@ def test_helm_upgrade_in_mid_run_leaves_the_pod_alone(runs):
     run = runs.new("upgrade", schedule={"epochs": 12}).apply()
     run.reaches_step(2)
     uid = run.pod()["metadata"]["uid"]
-    runs.upgrade({"operator.resyncSeconds": "77"})
+    runs.upgrade({"workers": "7"})
     run.becomes("Succeeded")
     assert [pod["metadata"]["uid"] for pod in run.pods()] == [uid]
     assert run.status()["attempt"] == 1

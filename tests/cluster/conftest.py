@@ -1,0 +1,165 @@
+"""Runs on the dev cluster, and the faults that can be done to it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from support.runs import TINY, Run, merged, wait_for
+from support.site import Site, site, unique
+
+T = TypeVar("T")
+
+
+class Runs:
+    """Makes runs, waits, and does to nodes and operator what a bad day does."""
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+        self.kubectl = site.kubectl
+        self.system = site.system
+        self.made: list[Run] = []
+
+    def new(self, name: str, **change: Any) -> Run:
+        """A tiny run with members of the spec changed; its name is unique, its folder too unless stated."""
+        run = Run(self.kubectl, unique(name), merged(TINY, change))
+        self.made.append(run)
+        return run
+
+    def wait(self, what: str, poll: Callable[[], T | None], *, seconds: float = 60) -> T:
+        """Poll until something true is returned."""
+        return wait_for(what, poll, seconds=seconds)
+
+    def checkpoint_folder(self) -> Path:
+        """The checkpoint volume, as this machine sees it."""
+        return self.site.volume_folder("checkpoints")
+
+    def attempts_file(self, path: str) -> list[dict[str, Any]]:
+        """What the run folder says of its attempts."""
+        text = (self.checkpoint_folder() / path / "attempts.jsonl").read_text()
+        return [json.loads(line) for line in text.splitlines()]
+
+    def node_offering(self, resource: str) -> str:
+        """The node whose device plugin offers a slice."""
+        for node in self.kubectl.get("nodes")["items"]:
+            if int(node["status"]["allocatable"].get(resource, "0")):
+                name: str = node["metadata"]["name"]
+                return name
+        raise AssertionError(f"no node offers {resource}")
+
+    def drain(self, node: str, run: Run) -> None:
+        """`kubectl drain`, of this run's pod only."""
+        selector = f"--pod-selector=vistrain.dev/run={run.name}"
+        self.kubectl.run("drain", node, selector, "--ignore-daemonsets", "--timeout=60s", timeout=90)
+
+    def uncordon(self, node: str) -> None:
+        """`kubectl uncordon`."""
+        self.kubectl.run("uncordon", node)
+
+    def leader(self) -> str:
+        """The operator's pod that holds the Lease."""
+        holder: str = wait_for("a leader", self._holder, seconds=60)
+        return holder
+
+    def _holder(self) -> str:
+        for lease in self.system.get("leases")["items"]:
+            if "vistrain" in lease["metadata"]["name"]:
+                return str(lease["spec"].get("holderIdentity") or "")
+        return ""
+
+    @contextmanager
+    def no_operator(self) -> Iterator[None]:
+        """Both replicas are killed, and stay away."""
+        self.system.run("scale", "deployment", "--all", "--replicas=0")
+        self.system.run("delete", "pods", "--all", "--grace-period=0", "--force")
+        try:
+            yield
+        finally:
+            self.system.run("scale", "deployment", "--all", "--replicas=2")
+
+    def upgrade(self, values: dict[str, str]) -> None:
+        """`helm upgrade` with values changed, waiting for the new operator."""
+        self.site.place.install(values)
+
+    @contextmanager
+    def node_cut(self, node: str) -> Iterator[None]:
+        """A node's network is gone; what runs there runs on."""
+        self.site.cluster.cut_node(node)
+        try:
+            yield
+        finally:
+            self.site.cluster.heal_node(node)
+
+    @contextmanager
+    def node_down(self, node: str) -> Iterator[None]:
+        """A node loses power."""
+        self.site.cluster.kill_node(node)
+        try:
+            yield
+        finally:
+            self.site.cluster.start_node(node)
+
+    @contextmanager
+    def small_volume(self, claim: str, *, megabytes: int) -> Iterator[Path]:
+        """A claim on a file system of its own, so small that it fills up."""
+        folder = self.site.cluster.config.state / f"small-{claim}"
+        folder.mkdir(parents=True, exist_ok=True)
+        options = f"size={megabytes}m,mode=0777"
+        subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], check=True)
+        volume = {
+            "apiVersion": "v1",
+            "kind": "PersistentVolume",
+            "metadata": {"name": f"{self.kubectl.namespace}-{claim}"},
+            "spec": {
+                "capacity": {"storage": "1Gi"},
+                "accessModes": ["ReadWriteMany"],
+                "persistentVolumeReclaimPolicy": "Retain",
+                "storageClassName": "by-hand",
+                "hostPath": {"path": str(folder)},
+                "claimRef": {"namespace": self.kubectl.namespace, "name": claim},
+            },
+        }
+        wanted = {
+            "apiVersion": "v1",
+            "kind": "PersistentVolumeClaim",
+            "metadata": {"name": claim},
+            "spec": {
+                "accessModes": ["ReadWriteMany"],
+                "storageClassName": "by-hand",
+                "resources": {"requests": {"storage": "1Gi"}},
+            },
+        }
+        try:
+            self.kubectl.apply(volume, wanted)
+            yield folder
+        finally:
+            for run in self.made:
+                run.delete()
+            self.kubectl.run("delete", "pvc", claim, "--wait", timeout=60)
+            self.kubectl.run("delete", "pv", f"{self.kubectl.namespace}-{claim}", "--wait", timeout=60)
+            subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+    @staticmethod
+    def fill(folder: Path) -> None:
+        """Fill a file system to the last byte."""
+        with (folder / "filler").open("wb", buffering=0) as file:
+            try:
+                while True:
+                    file.write(b"\0" * 65536)
+            except OSError:
+                return
+
+
+@pytest.fixture
+def runs() -> Iterator[Runs]:
+    """Makes runs in the tests' namespace; they are deleted afterwards."""
+    maker = Runs(site())
+    yield maker
+    for run in maker.made:
+        run.delete()
