@@ -106,7 +106,7 @@ def unique_by(key: str) -> tuple[Any, ...]:
         _repeated([getattr_by_alias(item, key) for item in items])
         return items
 
-    keys = {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": [key]}
+    keys: Any = {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": [key]}
     return AfterValidator(check), Field(json_schema_extra=keys)
 
 

@@ -24,7 +24,7 @@ def generated() -> dict[Path, str]:
 
 def drift(root: Path) -> str:
     """Unified diff from the files under `root` to what the models say; empty when they agree."""
-    parts = []
+    parts: list[str] = []
     for path, text in generated().items():
         file = root / path
         present = file.read_text(encoding="utf-8") if file.exists() else ""

@@ -1,78 +1,89 @@
-"""Reading a manifest exactly as kubectl does: the same YAML scalars, defaults and rules."""
+"""Reading a manifest as kubectl and the API server do: the same scalars, defaults and refusals."""
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from vistrain_api.detector import DetectorTraining
+from vistrain_api.kubectl_yaml import YamlError, read_documents
+from vistrain_api.problems import Problem, nearest, problems_of
 
 KINDS: dict[str, type[DetectorTraining]] = {"DetectorTraining": DetectorTraining}
+
+# Fields of metav1.ObjectMeta: a manifest may carry any of them, as `kubectl get -o yaml` writes them.
+_METADATA = (
+    "name",
+    "generateName",
+    "namespace",
+    "labels",
+    "annotations",
+    "finalizers",
+    "ownerReferences",
+    "uid",
+    "resourceVersion",
+    "generation",
+    "creationTimestamp",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+    "managedFields",
+    "selfLink",
+)
 
 
 class ManifestError(ValueError):
     """A manifest that cannot be accepted; the text names each field, its value and the problem."""
 
-
-class _Loader(yaml.SafeLoader):
-    """SafeLoader with the scalars of kubectl's reader: 5e-4 is a number, 1:30 a string, dates are strings."""
-
-
-_Loader.yaml_implicit_resolvers = {
-    first: [
-        (tag, pattern) for tag, pattern in resolvers if not tag.endswith((":float", ":int", ":timestamp"))
-    ]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:int",
-    re.compile(r"^[-+]?(0b[01_]+|0o?[0-7_]+|0x[0-9a-fA-F_]+|(0|[1-9][0-9_]*))$"),
-    list("-+0123456789"),
-)
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(
-        r"^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$|^[-+]?\.(inf|Inf|INF)$|^\.(nan|NaN|NAN)$"
-    ),
-    list("-+0123456789."),
-)
-
-
-def _as_json(value: Any) -> Any:
-    """A whole float is an integer once kubectl has written it as JSON (`8.0`, `1e3`)."""
-    if isinstance(value, dict):
-        return {key: _as_json(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_as_json(item) for item in value]
-    if isinstance(value, float) and value.is_integer() and abs(value) < 1e21:
-        return int(value)
-    return value
+    def __init__(self, problems: list[Problem]) -> None:
+        super().__init__("\n".join(map(str, problems)))
+        self.problems = problems
 
 
 def read_yaml(text: str) -> Any:
-    """The value of one YAML document. Raises ManifestError with line and column."""
+    """The run in a YAML text, as JSON types; other kinds beside it are passed over.
+
+    Raises ManifestError with line and column, or when there is not exactly one run.
+    """
     try:
-        return _as_json(yaml.load(text, Loader=_Loader))  # a SafeLoader
-    except yaml.YAMLError as error:
-        raise ManifestError(f"not YAML: {error}") from error
+        documents = [document for document in read_documents(text) if document is not None]
+    except YamlError as error:
+        raise ManifestError([Problem("", str(error))]) from error
+    if len(documents) == 1:
+        return documents[0]
+    runs = [
+        document for document in documents if isinstance(document, dict) and document.get("kind") in KINDS
+    ]
+    if len(runs) != 1:
+        raise ManifestError(
+            [Problem("", f"{len(runs)} runs in {len(documents)} documents: give exactly one")]
+        )
+    return runs[0]
 
 
 def parse(value: Any) -> DetectorTraining:
     """A validated run with every default filled in. Raises ManifestError naming every wrong field."""
-    kind = value.get("kind") if isinstance(value, dict) else None
+    if not isinstance(value, dict):
+        raise ManifestError(
+            [Problem("", f"a manifest is a mapping with apiVersion, kind, not {value!r:.80}")]
+        )
+    kind = value.get("kind")
     if kind not in KINDS:
-        raise ManifestError(f"kind: {kind!r} is not one of {', '.join(KINDS)}")
+        raise ManifestError([Problem("kind", f"not one of {', '.join(KINDS)} (got {kind!r:.80})")])
+    problems = _metadata_typos(value.get("metadata"))
+    run = None
     try:
-        return KINDS[kind].model_validate(value)
+        KINDS[kind].model_validate(value)
     except ValidationError as error:
-        lines = [
-            f"{'.'.join(map(str, e['loc']))}: {e['msg']} (got {e['input']!r:.120})" for e in error.errors()
-        ]
-        raise ManifestError("\n".join(lines)) from error
+        problems += [problem for problem in problems_of(error) if problem.unknown]
+    try:
+        run = KINDS[kind].model_validate(_without_nulls(value))
+    except ValidationError as error:
+        problems += [problem for problem in problems_of(error) if problem not in problems]
+    if run is None or problems:
+        raise ManifestError(problems)
+    return run
 
 
 def load(path: Path) -> DetectorTraining:
@@ -80,5 +91,26 @@ def load(path: Path) -> DetectorTraining:
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
-        raise ManifestError(f"{path}: {error.strerror}") from error
+        raise ManifestError([Problem(str(path), error.strerror or "cannot be read")]) from error
+    except UnicodeDecodeError as error:
+        raise ManifestError([Problem(str(path), f"not a text in UTF-8: {error.reason}")]) from error
     return parse(read_yaml(text))
+
+
+def _without_nulls(value: Any) -> Any:
+    """The API server takes a null for a field that is not there (but not in a list)."""
+    if isinstance(value, dict):
+        return {key: _without_nulls(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list):
+        return [_without_nulls(item) for item in value]
+    return value
+
+
+def _metadata_typos(metadata: Any) -> list[Problem]:
+    if not isinstance(metadata, dict):
+        return []
+    return [
+        Problem(f"metadata.{name}", f"unknown field{nearest(name, _METADATA)}", unknown=True)
+        for name in metadata
+        if name not in _METADATA
+    ]

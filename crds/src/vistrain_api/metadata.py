@@ -8,7 +8,6 @@ from pydantic import ConfigDict, Field
 
 from vistrain_api.base import Contract
 
-
 RunName = Annotated[str, Field(min_length=1, max_length=50, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")]
 
 

@@ -26,6 +26,19 @@ class ExitCode(IntEnum):
     FENCED = 76  # a newer attempt owns the run folder
 
 
+EXIT_MEANINGS: dict[ExitCode, str] = {
+    ExitCode.FINISHED: "finished, every gate met: the run has Succeeded",
+    ExitCode.GATE_NOT_MET: "finished, but a gate is not met: the run has Failed, its results are kept",
+    ExitCode.BAD_INPUT: "manifest, data or weights are wrong: the run has Failed, no retry",
+    ExitCode.OUT_OF_GPU_MEMORY: "GPU memory does not suffice: the run has Failed, no retry unchanged",
+    ExitCode.DIVERGED: "the loss was not finite: the run has Failed",
+    ExitCode.DEVICE_FAULT: "the device failed, or a slice has no CUDA: retried within the failure budget",
+    ExitCode.STORAGE_FAULT: "the checkpoint volume failed or is full: retried, the last checkpoint is kept",
+    ExitCode.STOPPED: "stopped on request, checkpoint saved: resumes when there is room; without a"
+    " deletion or a disruption it is a fault",
+    ExitCode.FENCED: "a newer attempt owns the run folder: nothing was written after it took over",
+}
+
 EXIT_CLASSES: dict[int, FailureClass] = {
     ExitCode.GATE_NOT_MET: FailureClass.GATE_NOT_MET,
     ExitCode.BAD_INPUT: FailureClass.BAD_INPUT,
@@ -110,6 +123,8 @@ class Progress(Contract):
     """Step of the checkpoint this attempt started from; none when it started afresh."""
     last_step: int | None = None
     """Last optimiser step that this attempt executed; none before the first."""
+    first_step_at: Annotated[str, Field(max_length=40)] | None = None
+    """When this attempt completed its first optimiser step (RFC 3339, UTC); none before it."""
     eta_seconds: float | None = None
     """Seconds to the end at the present pace."""
     images_per_second: float | None = None

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field, WithJsonSchema
 
 DURATION_PATTERN = r"^([0-9]+(h|m|s))+$"
 MEMORY_PATTERN = r"^[0-9]+(\.[0-9]+)?(Ki|Mi|Gi|Ti|k|M|G|T)?$"
-CPU_PATTERN = r"^([1-9][0-9]*(m|\.[0-9]{1,3})?|0\.[0-9]{0,2}[1-9])$"
+CPU_PATTERN = r"^([1-9][0-9]*(m|\.[0-9]{1,3})?|0\.[0-9]{0,2}[1-9]0{0,2})$"
 MIG_PATTERN = r"^[1-9]g\.[1-9][0-9]{0,2}gb(\+[a-z]+(\.[a-z]+)*)?$"
 
 Duration = Annotated[str, Field(pattern=DURATION_PATTERN, max_length=20)]
@@ -27,11 +27,11 @@ _QUANTITY_LENGTH = 20  # characters
 def _quantity(pattern: str, least: int, examples: str) -> Any:
     def check(value: Any) -> int | str:
         if isinstance(value, bool) or not isinstance(value, int | str):
-            raise ValueError(f"{value!r} is not a quantity such as {examples}")
+            raise ValueError(f"not a quantity such as {examples}")
         if isinstance(value, str) and (len(value) > _QUANTITY_LENGTH or not re.fullmatch(pattern, value)):
-            raise ValueError(f"{value!r} is not a quantity such as {examples}")
+            raise ValueError(f"not a quantity such as {examples}")
         if isinstance(value, int) and value < least:
-            raise ValueError(f"{value!r} is less than {least}")
+            raise ValueError(f"must be at least {least}")
         return value
 
     schema = {"pattern": pattern, "maxLength": _QUANTITY_LENGTH, "minimum": least}

@@ -17,6 +17,28 @@ TERMINAL_PHASES: frozenset[str] = frozenset({"Succeeded", "Failed"})
 ConditionType = Literal[
     "Accepted", "SliceAvailable", "Running", "Suspended", "Progressing", "GatesMet", "Succeeded", "Failed"
 ]
+PHASE_MEANINGS: dict[Phase, str] = {
+    "Pending": "accepted; its pod has no node, volume or image yet",
+    "Queued": "its Job waits in a queue",
+    "Starting": "the trainer reads its manifest and data",
+    "Resuming": "the trainer starts from its last checkpoint",
+    "Training": "steps are executed",
+    "Evaluating": "the weights are judged on the validation split",
+    "Suspended": "`spec.suspend` is set; the slice is free, the checkpoint kept",
+    "Succeeded": "finished, every gate met",
+    "Failed": "over; the condition Failed says why and what to do",
+}
+CONDITION_MEANINGS: dict[ConditionType, str] = {
+    "Accepted": "the manifest can be acted on; False names the field, or the volume that is missing",
+    "SliceAvailable": "some node offers the accelerator asked for; False lists what is offered",
+    "Running": "a trainer pod runs",
+    "Suspended": "`spec.suspend` is set, and no pod is left",
+    "Progressing": "steps go on; False says what the run waits for",
+    "GatesMet": "the best checkpoint meets every gate",
+    "Succeeded": "the run finished, every gate met",
+    "Failed": "the run is over without success",
+}
+
 Timestamp = Annotated[str, Field(max_length=40, json_schema_extra={"format": "date-time"})]
 Text = Annotated[str, Field(max_length=1024)]
 Name = Annotated[str, Field(max_length=253)]
@@ -152,14 +174,23 @@ class Display(Contract):
     """Strings for printer columns."""
 
     model: Text = ""
+    """What is trained, such as yolox-l."""
     epoch: Text = ""
+    """Epochs completed and planned, such as 12/30."""
     progress: Text = ""
+    """Share of the steps completed, such as 41%."""
     eta: Text = ""
+    """Time to the end, such as 2h10m."""
     best: Text = ""
+    """Best value of the primary metric, such as AP 0.087."""
     slice: Text = ""
+    """Device asked for, such as 1g.20gb."""
     images_per_second: Text = ""
+    """Training images per second."""
     node: Text = ""
+    """Node of the current attempt."""
     checkpoint: Text = ""
+    """Step and age of the newest checkpoint."""
 
 
 class RunStatus(Contract):
