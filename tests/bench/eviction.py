@@ -1,6 +1,7 @@
 """Seconds from an eviction to the first new step, on the dev cluster, the image on both nodes.
 
-The peer is a bare Job: what the Job controller itself needs to bring a pod of the same image back after an eviction.
+The peer is a bare Job: the time in which the Job controller itself
+brings a pod of the same image back.
 Run with `hack/bench.sh eviction`; needs the cluster of `make demo` or `make cluster-test`.
 """
 
@@ -87,13 +88,10 @@ def main() -> None:
     ours = vistrain_seconds(run, options.evictions)
     run.delete()
     theirs = bare_job_seconds(place, options.peer_evictions)
-    print(
-        f"eviction to first new step: p50 {statistics.median(ours):.2f} s, p99 {percentile(ours, 99):.2f} s (goal 10 s)"
-    )
-    print(
-        f"bare Job, eviction to torch imported: p50 {statistics.median(theirs):.2f} s, longest {max(theirs):.2f} s"
-    )
-    print(f"ratio of medians, ours / bare Job: {statistics.median(ours) / statistics.median(theirs):.2f}")
+    middle, peer = statistics.median(ours), statistics.median(theirs)
+    print(f"eviction to first new step: p50 {middle:.2f} s, p99 {percentile(ours, 99):.2f} s (goal 10 s)")
+    print(f"bare Job, eviction to torch imported: p50 {peer:.2f} s, longest {max(theirs):.2f} s")
+    print(f"ratio of medians, ours / bare Job: {middle / peer:.2f}")
 
 
 if __name__ == "__main__":
