@@ -1,0 +1,138 @@
+"""The splits of a detection run and the batches made of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from vistrain_api.augmentation import Augmentation
+from vistrain_api.dataset import DetectionDataset, DetectionSplit
+from vistrain_api.detector import DetectorTrainingSpec
+from vistrain_api.model import InputSize
+from vistrain_trainer.data.augmentation import AugmentationSettings
+from vistrain_trainer.data.coco import CocoDetection
+from vistrain_trainer.data.loader import BatchIterator, TrainingBatch, training_batches
+from vistrain_trainer.data.samples import TrainingSamples
+from vistrain_trainer.data.stream import SampleStream
+from vistrain_trainer.engine.volumes import Volumes
+
+
+@dataclass(frozen=True)
+class DetectionBatch:
+    """Images and boxes of one optimiser step."""
+
+    images: Tensor
+    """(B, 3, H, W) uint8, BGR."""
+    labels: Tensor
+    """(B, n, 5) float32 rows cls, cx, cy, w, h in input pixels; zero after the last."""
+    step: int
+    """The 0-based global step that the batch is for."""
+
+    @property
+    def images_count(self) -> int:
+        """Images in the batch."""
+        return len(self.images)
+
+    def to(self, device: torch.device) -> DetectionBatch:
+        """The batch on a device; pinned memory is copied without blocking."""
+        return DetectionBatch(
+            self.images.to(device, non_blocking=True), self.labels.to(device, non_blocking=True), self.step
+        )
+
+
+class DetectionBatches:
+    """Training batches in order; owns the worker processes until `close` or the end."""
+
+    def __init__(self, source: BatchIterator[TrainingBatch]) -> None:
+        self._source = source
+
+    def __iter__(self) -> DetectionBatches:
+        return self
+
+    def __next__(self) -> DetectionBatch:
+        batch = next(self._source)
+        return DetectionBatch(batch.images, batch.labels, batch.step)
+
+    def close(self) -> None:
+        """End the workers."""
+        self._source.close()
+
+
+class DetectionData:
+    """The checked splits of a run, read once; the images stay on disk."""
+
+    def __init__(self, spec: DetectorTrainingSpec, size: InputSize, volumes: Volumes) -> None:
+        """Read the annotations and see that every image is there.
+
+        Raises:
+            BadInput: a volume, file, image, class or count is not as stated.
+        """
+        dataset = spec.dataset
+        root = volumes.folder(
+            dataset.volume.claim_name, "spec.dataset.volume.claimName", dataset.volume.sub_path
+        )
+        self.train = _split(dataset, dataset.train, root, "train")
+        self.validation = _split(dataset, dataset.validation, root, "validation")
+        self.test = None if dataset.test is None else _split(dataset, dataset.test, root, "test")
+        self.stream = SampleStream(
+            images=len(self.train),
+            batch_size=spec.schedule.batch_size,
+            seed=spec.schedule.seed,
+            epochs=spec.schedule.epochs,
+            no_aug_epochs=spec.schedule.no_aug_epochs,
+            height=size.height,
+            width=size.width,
+        )
+        self._samples = TrainingSamples(self.train, settings(spec.augmentation), spec.schedule.seed)
+        self._workers = dataset.loader.workers
+
+    def digests(self) -> dict[str, str]:
+        """Digest of the annotations by split."""
+        splits = {"train": self.train, "validation": self.validation, "test": self.test}
+        return {name: split.digest for name, split in splits.items() if split is not None}
+
+    def training_batches(self, from_step: int, to_step: int, *, pin_memory: bool) -> DetectionBatches:
+        """Batches of the steps [from_step, to_step); workers start in the call."""
+        return DetectionBatches(
+            training_batches(
+                self._samples,
+                self.stream,
+                from_step,
+                to_step,
+                workers=self._workers,
+                pin_memory=pin_memory,
+            )
+        )
+
+
+def settings(augmentation: Augmentation) -> AugmentationSettings:
+    """The manifest's augmentation as the data pipeline takes it."""
+    hue, saturation, value = augmentation.hsv.gains
+    return AugmentationSettings(
+        mosaic=augmentation.mosaic,
+        mixup_probability=augmentation.mixup.probability,
+        mixup_scale=(augmentation.mixup.scale.min, augmentation.mixup.scale.max),
+        hsv_probability=augmentation.hsv.probability,
+        hsv_gains=(hue, saturation, value),
+        flip=augmentation.flip,
+        degrees=augmentation.degrees,
+        translate=augmentation.translate,
+        shear=augmentation.shear,
+        scale=(augmentation.scale.min, augmentation.scale.max),
+    )
+
+
+def _split(dataset: DetectionDataset, split: DetectionSplit, root: Path, name: str) -> CocoDetection:
+    read = CocoDetection(
+        root / split.annotations,
+        root / split.images,
+        dataset.classes,
+        expect_images=split.expect_images,
+        expect_annotations=split.expect_annotations,
+        field=f"spec.dataset.{name}",
+    )
+    read.verify_images()
+    return read

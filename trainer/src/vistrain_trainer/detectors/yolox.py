@@ -1,0 +1,162 @@
+"""YOLOX as the engine's task."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from vistrain_api.detector import DetectorTraining
+from vistrain_api.initialization import Weights
+from vistrain_api.model import Yolox
+from vistrain_trainer.data.coco import CocoDetection
+from vistrain_trainer.detectors import weights_file, yolox_weights
+from vistrain_trainer.detectors.detection_data import DetectionBatch, DetectionBatches, DetectionData
+from vistrain_trainer.detectors.parameter_groups import split_by_decay
+from vistrain_trainer.detectors.weights_file import NamedWeights
+from vistrain_trainer.detectors.yolox_loss import loss_sums
+from vistrain_trainer.detectors.yolox_model import YoloxModel, part_of
+from vistrain_trainer.engine.task import Batch, ParameterGroup, TaskContext
+from vistrain_trainer.evaluation.detection import DetectionEvaluator, Predicted
+from vistrain_trainer.evaluation.postprocess import Thresholds
+
+
+class YoloxTask:
+    """Training of a YOLOX on COCO data; implements `vistrain_trainer.engine.task.Task`."""
+
+    def __init__(self, manifest: DetectorTraining, yolox: Yolox, context: TaskContext) -> None:
+        """Read and check the data.
+
+        Raises:
+            BadInput: the data is not as stated.
+        """
+        self._spec = manifest.spec
+        self._yolox = yolox
+        self._context = context
+        self._classes = tuple(self._spec.dataset.classes)
+        self._data = DetectionData(self._spec, yolox.input_size, context.volumes)
+        self.steps_per_epoch = self._data.stream.steps_per_epoch
+        schedule = self._spec.schedule
+        self._l1_from_step = self.steps_per_epoch * (schedule.epochs - schedule.no_aug_epochs)
+        self._notes: list[str] = []
+        self._evaluate_validation = self._evaluator(self._data.validation)
+        self._evaluate_test = None if self._data.test is None else self._evaluator(self._data.test)
+
+    def identity(self) -> Mapping[str, Any]:
+        """Digests of the splits' annotations, and the classes in order."""
+        return {"data": self._data.digests(), "classes": list(self._classes)}
+
+    def batches(self, from_step: int, to_step: int) -> DetectionBatches:
+        """Batches of the steps [from_step, to_step); workers are forked in the call."""
+        return self._data.training_batches(from_step, to_step, pin_memory=self._context.pin_memory)
+
+    def build(self) -> YoloxModel:
+        """The model with the stated initial weights, in train mode.
+
+        Fresh weights are drawn on the CPU, so that a seed gives the same ones on every device.
+
+        Raises:
+            BadInput: the weights are missing, not those stated, or do not fit.
+        """
+        model = YoloxModel(self._yolox.variant, len(self._classes))
+        initialization = self._spec.initialization
+        if initialization.weights is not None:
+            self._notes = self._start_from(model, initialization.weights)
+        elif initialization.scratch is not None:
+            self._notes = [f"random weights of seed {self._spec.schedule.seed}"]
+        model.to(memory_format=torch.channels_last)
+        return model.to(self._context.device).train()
+
+    def load(self, model: nn.Module, state: Mapping[str, Tensor], source: str) -> list[str]:
+        """Load another run's weights by name and shape; say what was loaded.
+
+        Raises:
+            BadInput: too little fits.
+        """
+        return yolox_weights.load_weights(
+            model,
+            NamedWeights(dict(state), source),
+            variant=self._yolox.variant,
+            classes=self._classes,
+            floor=Weights.model_fields["min_matched"].default,
+            field="spec.initialization.checkpoint",
+        )
+
+    def initialization_notes(self) -> list[str]:
+        """What `build` loaded."""
+        return list(self._notes)
+
+    def parameter_groups(self, model: nn.Module) -> list[ParameterGroup]:
+        """For backbone, neck and head each: convolutions with decay, norm weights and all biases without."""
+        optimizer = self._spec.schedule.optimizer
+        stated = optimizer.sgd or optimizer.adamw
+        decay = 0.0 if stated is None else stated.weight_decay
+        return split_by_decay(model, part_of, decay)
+
+    def losses(self, model: nn.Module, batch: Batch, step: int) -> dict[str, Tensor]:
+        """`total`; detached, its addends `iou`, `obj`, `cls`, `l1`, and `num_fg`: foreground anchors per box.
+
+        L1 is on in the no-aug epochs. The step alone tells, so that a resumed run has it where an untouched
+        one does.
+        """
+        assert isinstance(batch, DetectionBatch)
+        predictions = model(batch.images)
+        return loss_sums(predictions, batch.labels, l1=step >= self._l1_from_step).mean_parts()
+
+    def evaluate(self, model: nn.Module, should_stop: Callable[[], bool]) -> dict[str, float | None]:
+        """COCO's figures on the validation split, each class's, and `valLoss` (without the L1 term)."""
+        return self._evaluate_validation(model, _predictor(model), should_stop)
+
+    def test(self, model: nn.Module, should_stop: Callable[[], bool]) -> dict[str, float | None]:
+        """The same on the test split, prefixed `test/`; empty where there is none."""
+        if self._evaluate_test is None:
+            return {}
+        found = self._evaluate_test(model, _predictor(model), should_stop)
+        return {f"test/{name}": value for name, value in found.items()}
+
+    def export(self, state: Mapping[str, Tensor]) -> dict[str, Any]:
+        """A checkpoint in upstream's form."""
+        size = self._yolox.input_size
+        return yolox_weights.export(
+            state,
+            variant=self._yolox.variant,
+            classes=self._classes,
+            input_size=(size.height, size.width),
+        )
+
+    def _start_from(self, model: nn.Module, weights: Weights) -> list[str]:
+        path, field, entry = weights_file.find(weights, self._context.volumes)
+        named = weights_file.read(path, field, entry.sha256)
+        return yolox_weights.load_weights(
+            model,
+            named,
+            variant=self._yolox.variant,
+            classes=self._classes,
+            floor=weights.min_matched,
+            field=f"{field}.path",
+        )
+
+    def _evaluator(self, split: CocoDetection) -> DetectionEvaluator:
+        evaluation = self._spec.evaluation
+        return DetectionEvaluator(
+            split,
+            Thresholds(evaluation.confidence, evaluation.nms_iou, evaluation.max_detections),
+            height=self._yolox.input_size.height,
+            width=self._yolox.input_size.width,
+            batch_size=self._spec.schedule.batch_size,
+            workers=self._spec.dataset.loader.workers,
+            device=self._context.device,
+            pin_memory=self._context.pin_memory,
+        )
+
+
+def _predictor(model: nn.Module) -> Callable[[Tensor, Tensor], Predicted]:
+    def predict(images: Tensor, labels: Tensor) -> Predicted:
+        predictions = model(images)
+        sums = loss_sums(predictions, labels, l1=False)
+        with torch.autocast(images.device.type, enabled=False):
+            return Predicted(predictions.boxes(), predictions.scores(), sums.total, sums.foreground)
+
+    return predict

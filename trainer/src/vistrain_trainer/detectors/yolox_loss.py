@@ -1,0 +1,108 @@
+"""YOLOX's training loss, in float32 whatever the network's precision."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from vistrain_trainer.detectors.anchors import Anchors
+from vistrain_trainer.detectors.assignment import Assignment, assign
+from vistrain_trainer.detectors.yolox_head import Predictions
+from vistrain_trainer.detectors.yolox_package import IOUloss
+
+BOX_WEIGHT = 5.0
+
+
+@dataclass(frozen=True)
+class LossSums:
+    """The parts of the loss, summed over a batch's foreground (objectness: over all anchors)."""
+
+    iou: Tensor
+    obj: Tensor
+    cls: Tensor
+    l1: Tensor
+    """Zero where the L1 term is off."""
+    foreground: int
+    """Anchors that predict a box."""
+    objects: int
+    """Boxes to predict."""
+
+    @property
+    def total(self) -> Tensor:
+        """Weighted sum of the parts; divided by the foreground count it is the loss."""
+        return BOX_WEIGHT * self.iou + self.obj + self.cls + self.l1
+
+    def mean_parts(self) -> dict[str, Tensor]:
+        """`total`; detached, its addends `iou` (weighted), `obj`, `cls`, `l1`; and `num_fg`.
+
+        Each is divided by the foreground count, but `num_fg` is that count per box, as upstream logs it.
+        """
+        count = max(self.foreground, 1)
+        parts = {"iou": BOX_WEIGHT * self.iou, "obj": self.obj, "cls": self.cls, "l1": self.l1}
+        return {
+            "total": self.total / count,
+            **{name: (part / count).detach() for name, part in parts.items()},
+            "num_fg": self.obj.new_tensor(self.foreground / max(self.objects, 1)),
+        }
+
+
+def loss_sums(predictions: Predictions, labels: Tensor, *, l1: bool) -> LossSums:
+    """The loss of a batch.
+
+    Args:
+        predictions: of the network.
+        labels: (B, n, 5) float32 rows cls, cx, cy, w, h in input pixels; after the last box, zeros.
+        l1: whether the offsets themselves are compared too, as in the no-aug epochs.
+    """
+    with torch.autocast(labels.device.type, enabled=False):
+        return _sums(predictions, labels.float(), l1)
+
+
+def _sums(predictions: Predictions, labels: Tensor, l1: bool) -> LossSums:
+    raw, anchors = predictions
+    boxes = predictions.boxes()
+    counts = (labels.sum(dim=2) > 0).sum(dim=1).tolist()
+    found = [
+        assign(labels[i, :count, 1:], labels[i, :count, 0], boxes[i], raw[i, :, 4:], anchors)
+        if count
+        else _nothing(anchors)
+        for i, count in enumerate(counts)
+    ]
+    foreground = torch.stack([one.foreground for one in found])
+    overlap = torch.cat([one.overlap for one in found])
+    targets = torch.cat([labels[i][one.box] for i, one in enumerate(found)])
+    class_logits = raw[..., 5:][foreground]
+    wanted = targets[:, :1].long() == torch.arange(class_logits.shape[1], device=raw.device)
+    return LossSums(
+        iou=IOUloss(reduction="none")(boxes[foreground], targets[:, 1:]).sum(),
+        obj=_cross_entropy(raw[..., 4], foreground.float()),
+        cls=_cross_entropy(class_logits, wanted * overlap[:, None]),
+        l1=_l1(raw, foreground, targets, anchors) if l1 else raw.new_zeros(()),
+        foreground=len(overlap),
+        objects=sum(counts),
+    )
+
+
+def _cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
+    return functional.binary_cross_entropy_with_logits(logits, targets, reduction="none").sum()
+
+
+def _l1(raw: Tensor, foreground: Tensor, targets: Tensor, anchors: Anchors) -> Tensor:
+    which = foreground.nonzero()[:, 1]
+    strides = anchors.strides[which][:, None]
+    wanted = torch.cat(
+        (targets[:, 1:3] / strides - anchors.cells[which], torch.log(targets[:, 3:5] / strides + 1e-8)), dim=1
+    )
+    return functional.l1_loss(raw[..., :4][foreground], wanted, reduction="none").sum()
+
+
+def _nothing(anchors: Anchors) -> Assignment:
+    device = anchors.cells.device
+    return Assignment(
+        foreground=torch.zeros(len(anchors.cells), dtype=torch.bool, device=device),
+        box=torch.zeros(0, dtype=torch.long, device=device),
+        overlap=torch.zeros(0, device=device),
+    )
