@@ -70,6 +70,7 @@ class BatchIterator(Generic[Batch]):
             pin_memory=pin_memory,
             worker_init_fn=prepare_worker,
             multiprocessing_context="fork" if workers and len(count) else None,
+            generator=torch.Generator(),  # PyTorch draws a seed for its workers, else from the global generator
         )
         before = set(multiprocessing.active_children())
         with _unchanged_child_handler():
