@@ -70,7 +70,7 @@ class BatchIterator(Generic[Batch]):
             pin_memory=pin_memory,
             worker_init_fn=prepare_worker,
             multiprocessing_context="fork" if workers and len(count) else None,
-            generator=torch.Generator(),  # PyTorch draws a seed for its workers, else from the global generator
+            generator=torch.Generator(),  # else PyTorch draws from the global one
         )
         before = set(multiprocessing.active_children())
         with _unchanged_child_handler():
