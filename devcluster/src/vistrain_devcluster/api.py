@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import http.client
 import json
 import ssl
@@ -49,6 +50,16 @@ class Api:
     def get(self, path: str) -> Any:
         return json.loads(self.call("GET", path))
 
+    def exists(self, path: str) -> bool:
+        """Whether the object of that path is there."""
+        try:
+            self.call("GET", path)
+        except ApiError as error:
+            if error.status != 404:
+                raise
+            return False
+        return True
+
     def ready(self) -> bool:
         """Whether ``/readyz`` says ok. Never raises."""
         try:
@@ -58,13 +69,22 @@ class Api:
 
     def nodes(self) -> dict[str, bool]:
         """Whether each registered node is Ready."""
-        answer = self.get("/api/v1/nodes")
+        return {name: condition.get("status") == "True" for name, condition in self._conditions().items()}
+
+    def heartbeats(self) -> dict[str, float]:
+        """When each node's kubelet last told its state (seconds since the epoch, whole)."""
         return {
-            node["metadata"]["name"]: any(
-                c["type"] == "Ready" and c["status"] == "True" for c in node["status"].get("conditions", [])
-            )
-            for node in answer["items"]
+            name: dt.datetime.fromisoformat(condition["lastHeartbeatTime"]).timestamp()
+            for name, condition in self._conditions().items()
+            if condition.get("lastHeartbeatTime")
         }
+
+    def _conditions(self) -> dict[str, dict[str, str]]:
+        found = {}
+        for node in self.get("/api/v1/nodes")["items"]:
+            conditions = node["status"].get("conditions", [])
+            found[node["metadata"]["name"]] = next((c for c in conditions if c["type"] == "Ready"), {})
+        return found
 
     def allocatable(self, node: str) -> dict[str, str]:
         """What pods may ask of a node, by resource."""

@@ -1,11 +1,13 @@
 """The Kubernetes binaries, built from their Go modules into the cache.
 
 Each module folder (``devcluster/go/NAME``) pins what it needs in ``go.mod`` and ``go.sum``; the folder of its
-binaries is named by the version and the digest of both files, so another version is built beside the first.
+binaries is named by the version and by the digest of these files and of our own sources in it, so another
+version is built beside the first.
 """
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import re
@@ -55,7 +57,13 @@ KUBERNETES = Module(
 )
 ETCD = Module("etcd", "go.etcd.io/etcd/server/v3", ["."], aliases=((".", "etcd"),))
 HELM = Module("helm", "helm.sh/helm/v3", ["helm.sh/helm/v3/cmd/helm"])
-MODULES = (ETCD, KUBERNETES, HELM)
+PROVISIONER = Module(
+    "provisioner",
+    "sigs.k8s.io/sig-storage-lib-external-provisioner/v13",
+    ["."],
+    aliases=((".", "volume-provisioner"),),
+)
+MODULES = (ETCD, KUBERNETES, HELM, PROVISIONER)
 
 
 class BuildError(RuntimeError):
@@ -78,8 +86,9 @@ def module_version(module: Module, sources: Path = GO_MODULES) -> str:
 def module_folder(module: Module, cache: Path, sources: Path = GO_MODULES) -> Path:
     """Where the module's binaries of exactly these versions lie, built or not."""
     digest = hashlib.sha256()
-    for name in ("go.mod", "go.sum"):
-        digest.update((sources / module.folder / name).read_bytes())
+    folder = sources / module.folder
+    for file in (folder / "go.mod", folder / "go.sum", *sorted(folder.glob("*.go"))):
+        digest.update(file.read_bytes())
     version = module_version(module, sources)
     return cache / "binaries" / f"{module.folder}-{version}-{digest.hexdigest()[:12]}"
 
@@ -150,20 +159,20 @@ def ensure(
             )
     links = cache / "bin"
     links.mkdir(parents=True, exist_ok=True)
-    for module in modules:
-        folder = module_folder(module, cache, sources)
-        folder.mkdir(parents=True, exist_ok=True)
-        for package, name in zip(module.packages, module.names(), strict=True):
-            target = folder / name
-            if not target.exists():
-                report(
-                    f"building {name} {module_version(module, sources)} "
-                    f"({todo.index(name) + 1} of {len(todo)})"
-                )
-                begin = time.monotonic()
-                _build(module, package, target, sources)
-                report(f"built {name} in {time.monotonic() - begin:.0f} s")
-            _link(links / name, target)
+    with (links / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for module in modules:
+            folder = module_folder(module, cache, sources)
+            folder.mkdir(parents=True, exist_ok=True)
+            for package, name in zip(module.packages, module.names(), strict=True):
+                target = folder / name
+                if not target.exists():
+                    position = f"{todo.index(name) + 1} of {len(todo)}"
+                    report(f"building {name} {module_version(module, sources)} ({position})")
+                    begin = time.monotonic()
+                    _build(module, package, target, sources)
+                    report(f"built {name} in {time.monotonic() - begin:.0f} s")
+                _link(links / name, target)
     return links
 
 

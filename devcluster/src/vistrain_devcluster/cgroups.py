@@ -26,7 +26,7 @@ class Cgroups:
         self.unified = (root / "cgroup.controllers").exists()
 
     def hierarchies(self) -> list[Path]:
-        """The mounted hierarchies: one on v2; on v1 one per controller (links are followed once)."""
+        """The hierarchies with controllers: one on v2; on v1 one per controller (links are followed once)."""
         if self.unified:
             return [self.root]
         found = {
@@ -35,6 +35,11 @@ class Cgroups:
             if entry.is_dir() and (entry / "cgroup.procs").exists() and entry.name != "unified"
         }
         return list(found)
+
+    def _mounted(self) -> list[Path]:
+        # Hybrid machines also mount v2, without controllers; the container runtime makes groups there too.
+        hybrid = self.root / "unified"
+        return [*self.hierarchies(), *([hybrid] if (hybrid / "cgroup.procs").exists() else [])]
 
     @property
     def tracking(self) -> Path:
@@ -82,7 +87,7 @@ class Cgroups:
     def processes(self, group: str) -> set[int]:
         """Process ids in ``group`` and below it, in every hierarchy."""
         found: set[int] = set()
-        for hierarchy in self.hierarchies():
+        for hierarchy in self._mounted():
             top = hierarchy / group.lstrip("/")
             for folder, _, _ in os.walk(top):
                 try:
@@ -113,7 +118,7 @@ class Cgroups:
 
     def remove(self, group: str) -> None:
         """Removes ``group`` and all below it, in every hierarchy. Nothing may run in it."""
-        for hierarchy in self.hierarchies():
+        for hierarchy in self._mounted():
             top = hierarchy / group.lstrip("/")
             for folder, _, _ in os.walk(top, topdown=False):
                 self._remove_folder(Path(folder))
@@ -135,4 +140,4 @@ class Cgroups:
 
     def left(self, prefix: str) -> list[Path]:
         """Folders of groups that begin with ``prefix`` and still exist."""
-        return [path for h in self.hierarchies() for path in h.glob(f"{prefix.lstrip('/')}*")]
+        return [path for h in self._mounted() for path in h.glob(f"{prefix.lstrip('/')}*")]

@@ -140,7 +140,7 @@ def status() -> None:
 
 @app.command()
 def kubeconfig() -> None:
-    """Print the administrator's kubeconfig path, for `export KUBECONFIG=$(vistrain-devcluster kubeconfig)`."""
+    """Print the path of the kubeconfig: `export KUBECONFIG=$(vistrain-devcluster kubeconfig)`."""
 
     def action(cluster: Cluster) -> None:
         if not cluster.config.kubeconfig.exists():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import shutil
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from vistrain_devcluster import (
     launcher,
     network,
     pki,
+    provisioner,
     registry,
     requirements,
 )
@@ -123,6 +125,14 @@ class Cluster:
             self.ledger.write(record)
             self._start_control_plane(programs)
             self._start_nodes(self.nodes())
+            # Pods are refused in a namespace that has no service account yet.
+            account = "/api/v1/namespaces/default/serviceaccounts/default"
+            wait_until(
+                "the service account default/default is made",
+                lambda: self.api.exists(account),
+                READY_SECONDS,
+                f"see {self.config.logs / 'kube-controller-manager.log'}",
+            )
 
     def _start_control_plane(self, folder: Path) -> None:
         config = self.config
@@ -144,7 +154,11 @@ class Cluster:
 
     def _write_supervisor(self, folder: Path) -> None:
         """Writes the cluster's supervisord configuration, with every node's files."""
-        programs = [*control_plane.programs(self.config, folder), registry.program(self.config)]
+        programs = [
+            *control_plane.programs(self.config, folder),
+            registry.program(self.config),
+            provisioner.program(self.config, folder),
+        ]
         programs += [node.write(folder, sys.executable) for node in self.nodes()]
         (self.config.state / "supervisord.conf").write_text(
             render(
@@ -157,6 +171,7 @@ class Cluster:
 
     def _start_nodes(self, nodes: Sequence[Node]) -> None:
         down = [node for node in nodes if not node.supervisor.alive()]
+        begin = int(time.time())
         for node in down:
             self.report(f"starting {node.spec.name}")
             node.start()
@@ -164,17 +179,18 @@ class Cluster:
             if PAUSE_IMAGE not in node.images():
                 node.import_image(images.pause_archive(self.config))
         for node in nodes:
-            self._wait_ready(node)
+            self._wait_ready(node, since=begin if node in down else 0)
         if down:
             self.report(f"ready: {', '.join(node.spec.name for node in nodes)}")
 
-    def _wait_ready(self, node: Node) -> None:
+    def _wait_ready(self, node: Node, since: float) -> None:
+        """Waits for what the kubelet says after ``since``: the API server may remember an earlier life."""
         name = node.spec.name
         wanted = {f"{MIG_RESOURCE_PREFIX}{profile}": str(count) for profile, count in node.spec.mig.items()}
 
         def ready() -> bool:
             try:
-                if not self.api.nodes().get(name):
+                if not self.api.nodes().get(name) or self.api.heartbeats().get(name, 0.0) < since:
                     return False
                 offered = self.api.allocatable(name)
             except (ApiError, OSError):
@@ -192,7 +208,9 @@ class Cluster:
                 self._stop_in_order()
             self._clear_live()
             for folder in sorted(self.ledger.read().folders, key=len, reverse=True):
-                _remove_if_empty(Path(folder))
+                # Removing the folder below another cluster's mount would take that mount away.
+                if not _mounted_somewhere(folder):
+                    _remove_if_empty(Path(folder))
             if self.config.state.exists():
                 shutil.rmtree(self.config.state)
             if not keep_images:
@@ -300,3 +318,14 @@ def _remove_if_empty(folder: Path) -> None:
         folder.rmdir()
     except OSError:
         return
+
+
+def _mounted_somewhere(folder: str) -> bool:
+    """Whether ``folder`` is a mount point in the mount namespace of any process."""
+    for mounts in Path("/proc").glob("[0-9]*/mountinfo"):
+        try:
+            if any(line.split()[4] == folder for line in mounts.read_text().splitlines()):
+                return True
+        except OSError:  # the process ended
+            continue
+    return False

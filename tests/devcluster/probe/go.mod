@@ -1,0 +1,3 @@
+module vistrain.dev/tests/probe
+
+go 1.26.0

@@ -1,0 +1,133 @@
+"""``down`` leaves nothing on the machine, also after the supervisor was killed or ``up`` was interrupted."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from vistrain_devcluster import network
+from vistrain_devcluster.cluster import Cluster
+from vistrain_devcluster.config import ClusterConfig
+
+pytestmark = pytest.mark.cluster
+
+
+def remains(config: ClusterConfig) -> dict[str, list[str]]:
+    """Everything on the machine that carries the cluster's name."""
+    mounts = Path("/proc/self/mountinfo").read_text().splitlines()
+    namespaces, links = network.leftovers(config)
+    cgroups = [str(p) for p in Path("/sys/fs/cgroup").glob(f"**/{config.cgroup.strip('/')}*")]
+    processes = []
+    for process in psutil.process_iter(["cmdline"]):
+        if process.pid != os.getpid() and str(config.state) in " ".join(process.info["cmdline"] or []):
+            processes.append(f"{process.pid} {process.info['cmdline']}")
+    return {
+        "mounts": [line for line in mounts if str(config.state) in line or f"/{config.name}-" in line],
+        "namespaces": namespaces,
+        "links": links,
+        "cgroups": cgroups,
+        "processes": processes,
+        "state": [str(p) for p in config.state_root.glob("*")],
+    }
+
+
+def machine() -> dict[str, str]:
+    """What the machine itself has: it must be as it was."""
+
+    def said(*command: str) -> str:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+    return {
+        "links": said("ip", "-brief", "link", "show", "type", "bridge")
+        + said("ip", "-o", "link", "show", "eth0"),
+        "routes": "\n".join(line for line in said("ip", "route").splitlines() if "10.25" in line),
+        "iptables": "\n".join(
+            line for line in said("iptables-save").splitlines() if not line.startswith(("#", ":"))
+        ),
+        "forwarding": Path("/proc/sys/net/ipv4/ip_forward").read_text(),
+        "cgroup mounts": said("findmnt", "--noheadings", "--types", "cgroup,cgroup2", "--output", "TARGET"),
+    }
+
+
+@pytest.fixture
+def fresh(own_cluster_config: ClusterConfig) -> Iterator[Cluster]:
+    cluster = Cluster(own_cluster_config, report=lambda _: None)
+    cluster.down(keep_images=False)
+    yield cluster
+    cluster.down(keep_images=False)
+
+
+def nothing_left(config: ClusterConfig) -> None:
+    assert remains(config) == {
+        kind: [] for kind in ("mounts", "namespaces", "links", "cgroups", "processes", "state")
+    }
+
+
+def test_down_leaves_nothing_and_keeps_the_images(fresh: Cluster, probe_archive: Path) -> None:
+    before = machine()
+    fresh.up()
+    assert remains(fresh.config)["processes"], "the check sees a cluster that is up"
+    fresh.node("node-a").import_image(probe_archive)
+    fresh.down()
+    nothing_left(fresh.config)
+    assert machine() == before
+    fresh.up()
+    assert "vistrain.local/probe:test" in fresh.node("node-a").images()
+    assert "vistrain.local/probe:test" not in fresh.node("node-b").images()
+
+
+def test_down_after_the_supervisor_was_killed(fresh: Cluster) -> None:
+    before = machine()
+    fresh.up()
+    os.kill(int(fresh.config.supervisor_socket.with_suffix(".pid").read_text()), signal.SIGKILL)
+    assert remains(fresh.config)["processes"], "nodes and control plane outlive their supervisor"
+    fresh.down(keep_images=False)
+    nothing_left(fresh.config)
+    assert machine() == before
+
+
+def test_up_after_the_supervisor_was_killed_takes_the_state_up_again(fresh: Cluster) -> None:
+    fresh.up()
+    fresh.api.call(
+        "POST",
+        "/api/v1/namespaces/default/configmaps",
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "kept"}},
+    )
+    os.kill(int(fresh.config.supervisor_socket.with_suffix(".pid").read_text()), signal.SIGKILL)
+    fresh.up()
+    assert fresh.api.exists("/api/v1/namespaces/default/configmaps/kept")
+    assert fresh.api.nodes() == {"node-a": True, "node-b": True}
+
+
+def test_down_after_up_was_interrupted(fresh: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = machine()
+
+    def interrupted(_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(fresh, "_start_nodes", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        fresh.up()
+    assert remains(fresh.config)["processes"]
+    Cluster(fresh.config, report=lambda _: None).down(keep_images=False)
+    nothing_left(fresh.config)
+    assert machine() == before
+
+
+def test_down_without_the_record_finds_by_name(fresh: Cluster) -> None:
+    fresh.up()
+    fresh.ledger.forget()
+    fresh.down(keep_images=False)
+    nothing_left(fresh.config)
+
+
+def test_down_without_a_cluster_does_nothing(fresh: Cluster) -> None:
+    fresh.down()
+    nothing_left(fresh.config)
+    assert not fresh.config.state_root.exists()
