@@ -20,7 +20,7 @@ from vistrain_devcluster.demo.tell import Teller
 from vistrain_devcluster.kubectl import Kubectl
 
 NAMESPACE = "vistrain-tests"
-WORLD = ["--scenes", "4", "--samples", "12", "--image-size", "96x160", "--classes", ",".join(CLASSES)]
+WORLD = ["--scenes", "3", "--samples", "12", "--image-size", "96x160", "--classes", ",".join(CLASSES)]
 
 
 @dataclass(frozen=True)
