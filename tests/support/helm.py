@@ -34,7 +34,7 @@ class Helm:
 
     @classmethod
     def find(cls, kubeconfig: str | None = None, context: str | None = None) -> Helm:
-        """The Helm that the environment variable HELM names, or the dev cluster's, built where it is missing."""
+        """The Helm that the variable HELM names, or the dev cluster's, built where it is missing."""
         binary = os.environ.get("HELM")
         if not binary:
             cache = ClusterConfig.from_environment().cache
@@ -42,7 +42,7 @@ class Helm:
         return cls(binary, kubeconfig, context)
 
     def run(self, *arguments: str, values: Mapping[str, Any] | None = None, timeout: float = 300) -> str:
-        """Helm's standard output, with `values` laid over the chart's. Raises HelmError with its standard error."""
+        """Helm's standard output, with `values` laid over the chart's. Raises HelmError with its words."""
         command = [self.binary, *arguments]
         for flag, value in (("--kubeconfig", self.kubeconfig), ("--kube-context", self.context)):
             if value is not None:
@@ -112,8 +112,10 @@ class Helm:
 
 
 def one(objects: list[dict[str, Any]], kind: str, name: str | None = None) -> dict[str, Any]:
-    """The one object of a kind, or of a kind and a name. Raises LookupError where there are none or several."""
+    """The one object of a kind, or of a kind and a name. Raises LookupError unless there is exactly one."""
     found = [o for o in objects if o["kind"] == kind and name in (None, o["metadata"]["name"])]
     if len(found) != 1:
-        raise LookupError(f"{len(found)} objects of kind {kind}{f' named {name}' if name else ''}, one was expected")
+        raise LookupError(
+            f"{len(found)} objects of kind {kind}{f' named {name}' if name else ''}, one was expected"
+        )
     return found[0]

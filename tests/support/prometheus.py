@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
 import subprocess
 import time
 import urllib.error
@@ -17,6 +16,8 @@ from types import TracebackType
 from typing import Any
 
 import yaml
+
+from support.ports import free_ports
 
 START_SECONDS = 60
 
@@ -34,7 +35,7 @@ class Sample:
 
 
 def program(name: str) -> str:
-    """Path of `prometheus` or `promtool`. Raises :class:`PrometheusError` where Debian's package is not installed."""
+    """Path of `prometheus` or `promtool`. Raises :class:`PrometheusError` where it is not installed."""
     path = shutil.which(name)
     if path is None:
         raise PrometheusError(f"{name}: not found; install Debian's package: apt-get install prometheus")
@@ -42,7 +43,7 @@ def program(name: str) -> str:
 
 
 def check_metrics(exposition: str) -> None:
-    """Lets `promtool check metrics` judge a /metrics page: syntax, names, help. Raises :class:`PrometheusError`."""
+    """Lets `promtool check metrics` judge a /metrics page: syntax, names, help. Raises PrometheusError."""
     _promtool(["check", "metrics"], exposition)
 
 
@@ -54,8 +55,10 @@ def check_config(path: Path) -> None:
 class Prometheus:
     """A Prometheus server on loopback with its data in `directory`; a context manager."""
 
-    def __init__(self, directory: Path, scrape_configs: Sequence[Mapping[str, Any]], interval: str = "1s") -> None:
-        """`scrape_configs` as in prometheus.yml (see tests/support/scraping.py); `interval` between scrapes."""
+    def __init__(
+        self, directory: Path, scrape_configs: Sequence[Mapping[str, Any]], interval: str = "1s"
+    ) -> None:
+        """`scrape_configs` as in prometheus.yml, made by support.scraping; `interval` between scrapes."""
         self.directory = directory
         self.config = directory / "prometheus.yml"
         self.log = directory / "prometheus.log"
@@ -64,16 +67,20 @@ class Prometheus:
         directory.mkdir(parents=True, exist_ok=True)
         timing = {"scrape_interval": interval, "scrape_timeout": interval}
         self.config.write_text(
-            yaml.safe_dump({"global": timing, "scrape_configs": [dict(c) for c in scrape_configs]}, sort_keys=False)
+            yaml.safe_dump(
+                {"global": timing, "scrape_configs": [dict(c) for c in scrape_configs]}, sort_keys=False
+            )
         )
 
     def __enter__(self) -> Prometheus:
         check_config(self.config)
-        port = _free_port()
+        [port] = free_ports(1)
         self.url = f"http://127.0.0.1:{port}"
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
                 [
+                    # A test run that is killed takes it along.
+                    *("setpriv", "--pdeathsig", "KILL"),
                     program("prometheus"),
                     f"--config.file={self.config}",
                     f"--storage.tsdb.path={self.directory / 'data'}",
@@ -103,25 +110,31 @@ class Prometheus:
         return [Sample(series["metric"], float(series["value"][1])) for series in data["result"]]
 
     def value(self, expression: str) -> float:
-        """The one value of a query that yields one series. Raises :class:`PrometheusError` when there are none or more."""
+        """The value of a query that yields one series. Raises :class:`PrometheusError` when it does not."""
         samples = self.query(expression)
         if len(samples) != 1:
             raise PrometheusError(f"{expression}: {len(samples)} series, one was expected: {samples}")
         return samples[0].value
 
-    def history(self, expression: str, seconds: float, step: float = 1) -> list[tuple[Mapping[str, str], list[float]]]:
+    def history(
+        self, expression: str, seconds: float, step: float = 1
+    ) -> list[tuple[Mapping[str, str], list[float]]]:
         """Labels and values, oldest first, of each series over the last `seconds`."""
         now = time.time()
         data = self._get("query_range", query=expression, start=now - seconds, end=now, step=step)
-        return [(series["metric"], [float(value) for _, value in series["values"]]) for series in data["result"]]
+        return [
+            (series["metric"], [float(value) for _, value in series["values"]]) for series in data["result"]
+        ]
 
     def targets(self) -> list[dict[str, Any]]:
         """Active targets, with `labels`, `scrapeUrl`, `health` and `lastError`."""
         active: list[dict[str, Any]] = self._get("targets", state="active")["activeTargets"]
         return active
 
-    def wait_for(self, expression: str, accept: Callable[[list[Sample]], bool], seconds: float = 120) -> list[Sample]:
-        """Asks again until `accept` takes the answer. Raises :class:`PrometheusError` with the last answer and targets."""
+    def wait_for(
+        self, expression: str, accept: Callable[[list[Sample]], bool], seconds: float = 120
+    ) -> list[Sample]:
+        """Asks again until `accept` takes the answer. Raises PrometheusError with the last one."""
         deadline = time.monotonic() + seconds
         while True:
             samples = self.query(expression)
@@ -146,7 +159,9 @@ class Prometheus:
         while True:
             assert self._process is not None
             if self._process.poll() is not None:
-                raise PrometheusError(f"prometheus ended with {self._process.returncode}: {self.log.read_text()[-2000:]}")
+                raise PrometheusError(
+                    f"prometheus ended with {self._process.returncode}: {self.log.read_text()[-2000:]}"
+                )
             try:
                 with urllib.request.urlopen(f"{self.url}/-/ready", timeout=5):
                     return
@@ -155,7 +170,9 @@ class Prometheus:
             except OSError:
                 pass  # not listening yet
             if time.monotonic() > deadline:
-                raise PrometheusError(f"prometheus not ready after {START_SECONDS} s: {self.log.read_text()[-2000:]}")
+                raise PrometheusError(
+                    f"prometheus not ready after {START_SECONDS} s: {self.log.read_text()[-2000:]}"
+                )
             time.sleep(0.1)
 
     def _stop(self) -> None:
@@ -176,10 +193,3 @@ def _promtool(arguments: list[str], standard_input: str = "") -> None:
     )
     if done.returncode != 0:
         raise PrometheusError(f"promtool {' '.join(arguments)}: {(done.stderr + done.stdout).strip()}")
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port

@@ -1,7 +1,7 @@
 """Scrape configurations for tests: fixed targets, or the chart's own PodMonitor and ServiceMonitor.
 
-The Prometheus operator turns monitors into `kubernetes_sd_configs` with relabelling. The part of that which the
-chart's monitors use is done here, so that a test scrapes what the rendered objects select and nothing else.
+The Prometheus operator turns monitors into `kubernetes_sd_configs` with relabelling. What of that the chart's
+monitors use is done here, so that a test scrapes what the rendered objects select and nothing else.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def pod_monitor(monitor: Monitor, kubeconfig: Path) -> ScrapeConfig:
 
 
 def service_monitor(monitor: Monitor, kubeconfig: Path) -> ScrapeConfig:
-    """The scrape configuration of a ServiceMonitor with one endpoint; endpoints are found through `kubeconfig`."""
+    """The scrape configuration of a ServiceMonitor with one endpoint; pods are found through `kubeconfig`."""
     [endpoint] = monitor["spec"]["endpoints"]
     return _job(
         monitor,
@@ -73,7 +73,9 @@ def _job(
 
 
 def _selected(prefix: str, selector: Mapping[str, Any]) -> list[dict[str, Any]]:
-    rules = [_keep(_meta(prefix, key), re.escape(value)) for key, value in selector.get("matchLabels", {}).items()]
+    rules = [
+        _keep(_meta(prefix, key), re.escape(value)) for key, value in selector.get("matchLabels", {}).items()
+    ]
     for expression in selector.get("matchExpressions", []):
         if expression["operator"] != "Exists":
             raise ValueError(f"selector operator {expression['operator']!r}: only Exists is translated here")

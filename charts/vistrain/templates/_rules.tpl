@@ -1,4 +1,4 @@
-{{/* What the operator does where runs live. tests/chart/rbac.py compares it with an audit log: none missing, none unused. */}}
+{{/* What the operator does where runs live. tests/support/rbac.py compares it with an audit log: none missing, none unused. */}}
 {{- define "vistrain.runRules" -}}
 # delete: ttlAfterFinished.
 - apiGroups: [vistrain.dev]

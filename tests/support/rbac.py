@@ -1,6 +1,6 @@
 """Compares what a service account may do with what it did, by the API server's audit log.
 
-Least privilege has two sides: nothing that the account asked for was refused, and nothing that it may do went unused.
+Least privilege has two sides: nothing asked for was refused, and nothing that is permitted went unused.
 The log needs events at level Metadata, one JSON object a line (`--audit-log-format=json`, the default).
 """
 
@@ -17,7 +17,7 @@ Manifest = Mapping[str, Any]
 
 @dataclass(frozen=True, order=True)
 class Access:
-    """One kind of request: what was done to which resource, and where. `namespace` is empty outside of namespaces."""
+    """One kind of request: what was done to which resource, where (empty: outside of namespaces)."""
 
     verb: str
     group: str
@@ -28,7 +28,15 @@ class Access:
     def __str__(self) -> str:
         resource = f"{self.resource}.{self.group}" if self.group else self.resource
         return " ".join(
-            filter(None, [self.verb, resource, self.namespace and f"in {self.namespace}", self.name and f"({self.name})"])
+            filter(
+                None,
+                [
+                    self.verb,
+                    resource,
+                    self.namespace and f"in {self.namespace}",
+                    self.name and f"({self.name})",
+                ],
+            )
         )
 
 
@@ -84,7 +92,11 @@ class Comparison:
         return not (self.refused or self.unused or self.foreign)
 
     def __str__(self) -> str:
-        parts = [("missing a rule for", self.refused), ("never used", self.unused), ("allowed from elsewhere", self.foreign)]
+        parts = [
+            ("missing a rule for", self.refused),
+            ("never used", self.unused),
+            ("allowed from elsewhere", self.foreign),
+        ]
         return "\n".join(f"{title}: {item}" for title, items in parts for item in items) or "exact"
 
 
@@ -102,7 +114,7 @@ def log_lines(path: Path) -> Iterator[str]:
 
 
 def usage(lines: Iterable[str], user: str) -> Usage:
-    """What `user` did. Requests outside of resources, such as discovery, are open to everybody and left out."""
+    """What `user` did to resources. Other requests, such as discovery, are open to everybody and left out."""
     seen: dict[bool, set[Access]] = {True: set(), False: set()}
     quoted = json.dumps(user)
     for line in lines:
@@ -131,7 +143,7 @@ def usage(lines: Iterable[str], user: str) -> Usage:
 
 
 def grants(manifests: Iterable[Manifest], namespace: str, account: str) -> list[Grant]:
-    """What the rendered bindings permit the service account, verb by verb. Equal rules in several namespaces are one."""
+    """What the bindings permit the account, verb by verb. Equal rules in several namespaces are one."""
     objects = list(manifests)
     roles = {
         (o["kind"], o["metadata"].get("namespace", ""), o["metadata"]["name"]): o
@@ -140,7 +152,9 @@ def grants(manifests: Iterable[Manifest], namespace: str, account: str) -> list[
     }
     where: dict[tuple[str, str, str, str, tuple[str, ...]], set[str]] = {}
     for binding in objects:
-        if binding["kind"] not in ("RoleBinding", "ClusterRoleBinding") or not _binds(binding, namespace, account):
+        if binding["kind"] not in ("RoleBinding", "ClusterRoleBinding") or not _binds(
+            binding, namespace, account
+        ):
             continue
         place = binding["metadata"].get("namespace", "")
         reference = binding["roleRef"]
@@ -164,14 +178,17 @@ def compare(manifests: Iterable[Manifest], lines: Iterable[str], namespace: str,
         refused=tuple(sorted(used.refused)),
         unused=tuple(g for g in granted if not any(g.permits(access) for access in used.allowed)),
         foreign=tuple(
-            sorted(a for a in used.allowed if a.group not in everybody and not any(g.permits(a) for g in granted))
+            sorted(
+                a for a in used.allowed if a.group not in everybody and not any(g.permits(a) for g in granted)
+            )
         ),
     )
 
 
 def _binds(binding: Manifest, namespace: str, account: str) -> bool:
     return any(
-        subject["kind"] == "ServiceAccount" and (subject["namespace"], subject["name"]) == (namespace, account)
+        subject["kind"] == "ServiceAccount"
+        and (subject["namespace"], subject["name"]) == (namespace, account)
         for subject in binding.get("subjects", ())
     )
 
