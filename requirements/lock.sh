@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Writes requirements/{dev,trainer,operator}.lock from the members' pyproject.toml: versions pinned, no addresses.
+# Writes requirements/{dev,trainer,operator,build}.lock from the members' pyproject.toml: versions pinned, no addresses.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 compile() { # OUT, then uv's arguments
@@ -10,3 +10,4 @@ compile() { # OUT, then uv's arguments
 compile requirements/dev.lock "$@" crds/pyproject.toml operator/pyproject.toml trainer/pyproject.toml devcluster/pyproject.toml requirements/dev.in
 compile requirements/trainer.lock --constraint requirements/dev.lock crds/pyproject.toml trainer/pyproject.toml
 compile requirements/operator.lock --constraint requirements/dev.lock crds/pyproject.toml operator/pyproject.toml
+compile requirements/build.lock "$@" requirements/build.in # what builds the images, beside Debian's packages
