@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from vistrain_trainer.data.synthetic import SyntheticOptions, make_synthetic
 from vistrain_trainer.data.world.catalogue import PRESETS
 from vistrain_trainer.errors import BadInput
+
+if TYPE_CHECKING:  # imported when a world is rendered: it brings scipy, which every `vistrain` would wait for
+    from vistrain_trainer.data.synthetic import SyntheticOptions
 
 app = typer.Typer(help="Make datasets for training.", no_args_is_help=True)
 
@@ -42,6 +44,8 @@ def synthetic(
 
     Example: vistrain prepare synthetic --out data/synthetic --scenes 40 --samples 8 --seed 0
     """
+    from vistrain_trainer.data.synthetic import SyntheticOptions
+
     try:
         size = re.fullmatch(r"(\d{1,5})x(\d{1,5})", image_size)
         if size is None:
@@ -76,6 +80,8 @@ def synthetic(
 
 
 def _with_progress(options: SyntheticOptions, out: Path) -> dict[str, Any]:
+    from vistrain_trainer.data.synthetic import make_synthetic
+
     console = Console(stderr=True)
     if not console.is_terminal:
         typer.echo(f"rendering {options.pictures} pictures into {out}", err=True)

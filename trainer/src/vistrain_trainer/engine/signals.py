@@ -30,7 +30,7 @@ class StopRequest:
         """time.monotonic() of the first request."""
         self.signal_name = ""
         self.deferred = False
-        """Once true, a request waits for the engine; before, there is nothing to save and the process ends."""
+        """Once true, a request waits for the engine; before, there is nothing to save: the process ends."""
         self.on_request: Callable[[], None] | None = None
         """Called once, in the handler, at the first deferred request."""
 

@@ -1,7 +1,8 @@
 """What the engine asks of a task: the model, the data and the metrics of what is trained.
 
-A task is made by `vistrain_trainer.detectors.task_for(manifest, context) -> Task`, which reads the annotations and
-checks them (BadInput), builds no model and starts no worker. The engine then calls, in this order:
+A task is made by `vistrain_trainer.detectors.task_for(manifest, context) -> Task`, which reads the
+annotations and checks them (BadInput), builds no model and starts no worker. The engine then calls, in this
+order:
 
 1. `steps_per_epoch`, `identity()`: to find the run folder's checkpoint;
 2. `batches(from_step, to_step)`: once per process, early, since workers are forked there;
@@ -87,16 +88,17 @@ class Task(Protocol):
     def build(self) -> nn.Module:
         """The model with its initial weights on the context's device, in train mode.
 
-        Reads the stated initialisation; random weights come from torch's generator, which the engine seeds right
-        before. With `initialization.checkpoint` it builds as for scratch, and the engine calls `load`.
+        Reads the stated initialisation; random weights come from torch's generator, which the engine seeds
+        right before. With `initialization.checkpoint` it builds as for scratch, and the engine calls `load`.
         """
         ...
 
     def load(self, model: nn.Module, state: Mapping[str, Tensor], source: str) -> list[str]:
-        """Load another run's weights (keys as in `model.state_dict()`) by name and shape; notes on what was loaded.
+        """Load another run's weights (keys as in `model.state_dict()`) by name and shape; notes on what was
+        loaded.
 
-        A head of another class count stays as built. Raises BadInput naming spec.initialization.checkpoint when
-        too little fits.
+        A head of another class count stays as built. Raises BadInput naming spec.initialization.checkpoint
+        when too little fits.
         """
         ...
 
@@ -109,20 +111,21 @@ class Task(Protocol):
         ...
 
     def losses(self, model: nn.Module, batch: Batch, step: int) -> dict[str, Tensor]:
-        """Forward pass of the 0-based global step: `total` (differentiable, fp32), and scalar parts, detached.
+        """Forward pass of the 0-based global step: `total` (differentiable, fp32), and scalar parts,
+        detached.
 
-        Called inside the engine's autocast region; the task leaves it for decoding and losses. Every step gives the
-        same keys, in the same order. Consumes no randomness but torch's own generators.
+        Called inside the engine's autocast region; the task leaves it for decoding and losses. Every step
+        gives the same keys, in the same order. Consumes no randomness but torch's own generators.
         """
         ...
 
     def evaluate(self, model: nn.Module, should_stop: Callable[[], bool]) -> dict[str, float | None]:
         """Metrics of `model` (the EMA where there is one, in eval mode) on the validation split, by name.
 
-        Called under no_grad and inside the engine's autocast region. Consumes no randomness, leaves the model as it
-        was. `should_stop()` is asked between batches; when true, raises `signals.Interrupted`, and the evaluation is
-        done again after the resume. Holds `valLoss` and every name of vistrain_api.evaluation.DetectorMetric;
-        per-class values as `AP/<class>`.
+        Called under no_grad and inside the engine's autocast region. Consumes no randomness, leaves the model
+        as it was. `should_stop()` is asked between batches; when true, raises `signals.Interrupted`, and the
+        evaluation is done again after the resume. Holds `valLoss` and every name of
+        vistrain_api.evaluation.DetectorMetric; per-class values as `AP/<class>`.
         """
         ...
 
@@ -131,5 +134,5 @@ class Task(Protocol):
         ...
 
     def export(self, state: Mapping[str, Tensor]) -> dict[str, Any]:
-        """A file of weights with upstream's key names, for use elsewhere; `state` is as `model.state_dict()`."""
+        """A file of weights with upstream's key names, for use elsewhere; `state` as `model.state_dict()`."""
         ...

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from vistrain_api.protocol import DATA_ROOT
-
 from vistrain_trainer.errors import BadInput
 
 

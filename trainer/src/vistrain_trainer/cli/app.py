@@ -1,0 +1,22 @@
+"""The commands of `vistrain`; none of them imports torch before it has to."""
+
+from __future__ import annotations
+
+import typer
+
+from vistrain_trainer.cli.checkpoint import app as checkpoint_app
+from vistrain_trainer.cli.run import run
+from vistrain_trainer.cli.validate import validate
+from vistrain_trainer.data.cli import app as prepare_app
+
+app = typer.Typer(
+    name="vistrain",
+    help="Train object detectors, on a cluster or here.\n\nExample: vistrain run -f examples/quickstart.yaml",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command()(run)
+app.command()(validate)
+app.add_typer(checkpoint_app, name="checkpoint")
+app.add_typer(prepare_app, name="prepare")

@@ -1,0 +1,91 @@
+"""`vistrain run`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vistrain_api import protocol
+from vistrain_api.detector import DetectorTraining
+from vistrain_api.failures import FailureClass
+from vistrain_trainer.cli.manifests import read_manifest, read_volumes
+from vistrain_trainer.engine.options import PodEnvironment, RunOptions
+from vistrain_trainer.engine.volumes import Volumes
+from vistrain_trainer.errors import BadInput
+
+
+def run(
+    *,
+    file: Annotated[Path, typer.Option("-f", "--file", help="Manifest.")],
+    output: Annotated[
+        Path | None, typer.Option(help="Run folder; an existing one is continued. [default: runs/<name>]")
+    ] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="Change a field of the manifest.")
+    ] = None,
+    volumes: Annotated[
+        list[str] | None, typer.Option("--volume", metavar="CLAIM=DIR", help="Folder of a claim.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps; auto follows the manifest.")] = "auto",
+    log_every: Annotated[int, typer.Option(min=1, help="Steps between two rows of log.jsonl.")] = 10,
+    port: Annotated[int, typer.Option(help="Port of /metrics and /progress; 0 for none.")] = protocol.PORT,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Log JSON lines; print the result as JSON.")
+    ] = False,
+) -> None:
+    """Train, or go on training, or repeat the result of a finished run.
+
+    The same command with the same output goes on where it was stopped. Exit codes: 0 finished, 3 a gate was
+    not met, 64 bad manifest, data or weights, 74 storage fault, 75 stopped on request with a checkpoint
+    saved.
+
+    Example: vistrain run -f examples/quickstart.yaml --volume driving-world=data/driving-world --output
+    runs/a
+    """
+    from vistrain_trainer.telemetry.console import configure_logging
+
+    pod = PodEnvironment.read()
+    configure_logging(json_lines=as_json or pod.in_pod)
+    try:
+        manifest = read_manifest(file, settings or [])
+        folders = read_volumes(volumes or [])
+    except BadInput as error:
+        _refuse(error, pod)
+        raise typer.Exit(int(error.exit_code)) from None
+    options = RunOptions(
+        output=output or _default_output(manifest, folders, pod),
+        volumes=Volumes(folders, in_pod=pod.in_pod),
+        device=device,
+        log_every=log_every,
+        port=port,
+        pod=pod,
+    )
+    from vistrain_trainer.engine.run import run as run_attempt
+
+    code = run_attempt(manifest, options)
+    if as_json:
+        result = options.output / "result.json"
+        if result.is_file():
+            typer.echo(result.read_text(encoding="utf-8").strip())
+    sys.stdout.flush()
+    raise typer.Exit(code)
+
+
+def _default_output(manifest: DetectorTraining, folders: dict[str, Path], pod: PodEnvironment) -> Path:
+    name = manifest.spec.checkpoint.path or manifest.metadata.name
+    if pod.in_pod:
+        return Path(protocol.CHECKPOINT_ROOT, name)
+    return folders.get(manifest.spec.checkpoint.volume.claim_name, Path("runs")) / name
+
+
+def _refuse(error: BadInput, pod: PodEnvironment) -> None:
+    """Say what is wrong, also where the operator reads it."""
+    from vistrain_trainer.telemetry.progress import ProgressBoard
+
+    typer.echo(f"error: {error}", err=True)
+    board = ProgressBoard(attempt=pod.attempt or 1, pod_uid=pod.pod_uid, termination_log=pod.termination_log)
+    board.set(exit_code=int(error.exit_code), failure=FailureClass.BAD_INPUT, message=str(error)[:1200])
+    board.write_last_words()

@@ -1,0 +1,225 @@
+"""The training loop."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from vistrain_api.detector import DetectorTraining
+from vistrain_api.quantities import seconds
+from vistrain_trainer.engine.checkpointing import Checkpointer
+from vistrain_trainer.engine.optimizer import set_rate
+from vistrain_trainer.engine.randomness import unchanged_randomness
+from vistrain_trainer.engine.reporter import Reporter
+from vistrain_trainer.engine.schedule import RateCurve
+from vistrain_trainer.engine.signals import Interrupted, request
+from vistrain_trainer.engine.stages import stage
+from vistrain_trainer.engine.state import Evaluated, TrainingState
+from vistrain_trainer.engine.task import Batches, Task
+from vistrain_trainer.errors import Diverged
+
+
+class Loop:
+    """Trains from the state's step to the end, evaluating and saving on the way.
+
+    The law of resume rests on three things here: checkpoints are taken between steps only; a step is a
+    function of the state and of its batch, which is a function of the step; and evaluating, saving and
+    logging leave the state and its generators alone.
+    """
+
+    def __init__(
+        self,
+        manifest: DetectorTraining,
+        task: Task,
+        state: TrainingState,
+        batches: Batches,
+        checkpointer: Checkpointer,
+        reporter: Reporter,
+        device: torch.device,
+        *,
+        log_every: int,
+    ) -> None:
+        self._spec = manifest.spec
+        self._task = task
+        self._state = state
+        self._batches = batches
+        self._checkpointer = checkpointer
+        self._reporter = reporter
+        self._device = device
+        self._log_every = log_every
+        self._per_epoch = task.steps_per_epoch
+        self._epochs = self._spec.schedule.epochs
+        self._total = self._epochs * self._per_epoch
+        self._curve = RateCurve.of(self._spec.schedule, self._per_epoch)
+        self._interval = seconds(self._spec.checkpoint.interval)
+        self._mark = time.monotonic()
+
+    def run(self) -> None:
+        """Train to the end. Raises Interrupted after a stop request, with everything saved."""
+        try:
+            self._train()
+        except Interrupted:
+            self._reporter.phase("Saving")
+            if self._state.step > 0 and self._checkpointer.saved_step != self._state.step:
+                self._save()
+            self._checkpointer.drain()
+            raise
+        self._checkpointer.drain()
+
+    def _train(self) -> None:
+        request.raise_if_requested()
+        if self._state.evaluation_due:
+            self._evaluate()
+        self._reporter.phase("Training")
+        self._reporter.pace.mark(self._state.step)
+        self._mark = time.monotonic()
+        while self._state.step < self._total:
+            losses = self._train_step()
+            self._after_step(losses)
+            request.raise_if_requested()
+
+    def _train_step(self) -> Tensor:
+        state = self._state
+        asked = time.monotonic()
+        batch = next(self._batches)
+        self._reporter.pace.waited(time.monotonic() - asked)
+        batch = batch.to(self._device)
+        if state.step == state.step // self._per_epoch * self._per_epoch:
+            state.losses.reset()
+        set_rate(state.optimizer, self._curve.rate(state.step))
+        with state.precision.autocast():
+            losses = self._task.losses(state.model, batch, state.step)
+        state.precision.backward_and_step(losses["total"], state.optimizer)
+        state.optimizer.zero_grad(set_to_none=True)
+        if state.average is not None:
+            state.average.update()
+        state.step += 1
+        self._checkpointer.forget_snapshot()
+        self._reporter.pace.add_images(batch.images_count)
+        return state.losses.add(losses, finite_only=state.precision.tolerates_overflow)
+
+    def _after_step(self, losses: Tensor) -> None:
+        state = self._state
+        self._reporter.step(state.step)
+        self._checkpointer.check()
+        stage("step")
+        ends_epoch = state.step % self._per_epoch == 0
+        if state.step % self._log_every == 0 or ends_epoch:
+            self._log(losses)
+        if ends_epoch:
+            self._end_epoch()
+        elif self._checkpointer.seconds_since_save >= self._interval:
+            self._save()
+
+    def _log(self, losses: Tensor) -> None:
+        values = dict(zip(self._state.losses.names, losses.tolist(), strict=True))
+        self._require_finite(values)
+        rates = {
+            str(group.get("name", "all")): float(group["lr"]) for group in self._state.optimizer.param_groups
+        }
+        self._reporter.logged(self._state.step, values, rates)
+
+    def _end_epoch(self) -> None:
+        epoch = self._state.step // self._per_epoch
+        every = self._spec.checkpoint.keep.every_epochs
+        self._state.evaluation_due = epoch % self._spec.evaluation.every_epochs == 0 or epoch == self._epochs
+        self._count_time()
+        if not self._state.evaluation_due:
+            self._reporter.epoch(self._row(epoch, {}))
+        self._save(weights_name=f"epoch-{epoch}" if every and epoch % every == 0 else None)
+        stage("epoch.saving")
+        if self._state.evaluation_due:
+            request.raise_if_requested()
+            self._evaluate()
+            self._reporter.phase("Training")
+            self._reporter.pace.mark(self._state.step)
+            self._mark = time.monotonic()
+
+    def _save(self, weights_name: str | None = None) -> None:
+        self._count_time()
+        self._require_finite(self._state.losses.means())
+        self._checkpointer.save(epoch=self._state.step // self._per_epoch, weights_name=weights_name)
+
+    def _evaluate(self) -> None:
+        """The evaluation that is due. A stop request raises Interrupted: it is done again after a resume."""
+        state = self._state
+        epoch = state.step // self._per_epoch
+        self._reporter.phase("Evaluating")
+        self._reporter.pace.pause()
+        stage("evaluate.begin")
+        results = run_evaluation(self._task, state)
+        stage("evaluate.done")
+        state.latest = results
+        primary = self._spec.evaluation.primary_metric
+        improved = state_best(
+            state, results.get(primary.name), epoch, primary.mode, self._spec.checkpoint.keep.best
+        )
+        state.evaluation_due = False
+        self._reporter.epoch(self._row(epoch, results))
+        self._reporter.evaluated(epoch, results, state.best[0] if state.best else None)
+        self._checkpointer.record_evaluation(improved=improved)
+
+    def _row(self, epoch: int, results: Mapping[str, float | None]) -> dict[str, float | int | None]:
+        losses = self._state.losses
+        return {
+            "epoch": epoch,
+            "step": self._state.step,
+            "learning_rate": self._curve.rate(self._state.step - 1),
+            "seconds": round(losses.seconds, 3),
+            **{f"loss/{name}": value for name, value in losses.means().items()},
+            **results,
+        }
+
+    def _count_time(self) -> None:
+        present = time.monotonic()
+        self._state.losses.seconds += present - self._mark
+        self._mark = present
+
+    def _require_finite(self, losses: Mapping[str, float]) -> None:
+        if self._state.precision.collapsed or not all(math.isfinite(value) for value in losses.values()):
+            raise Diverged(
+                f"the loss is not finite at step {self._state.step} ({dict(losses)}); "
+                "what was saved before is whole. Lower spec.schedule.learningRate, lengthen spec.schedule.warmupEpochs, or say "
+                "spec.schedule.precision bf16 or fp32"
+            )
+
+
+@torch.no_grad()
+def run_evaluation(task: Task, state: TrainingState, *, test: bool = False) -> dict[str, float | None]:
+    """Metrics of the evaluated model, with generators and modes left as they were."""
+    model = state.evaluated_model
+
+    def should_stop() -> bool:
+        stage("evaluate.batch")
+        return request()
+
+    with unchanged_randomness(), state.precision.autocast():
+        training = model.training
+        model.eval()
+        try:
+            results = (task.test if test else task.evaluate)(model, should_stop)
+        finally:
+            model.train(training)
+    return {name: _finite(value) for name, value in results.items()}
+
+
+def state_best(state: TrainingState, value: float | None, epoch: int, mode: str, keep: int) -> bool:
+    """Put an evaluation among the best `keep` (at least one is remembered). Whether it is the best of all.
+
+    Of equal values the earlier stays.
+    """
+    if value is None:
+        return False
+    evaluated = Evaluated(value=value, epoch=epoch, step=state.step, results=dict(state.latest))
+    sign = -1 if mode == "max" else 1
+    ranked = sorted([*state.best, evaluated], key=lambda one: (sign * one.value, one.step))
+    state.best = ranked[: max(1, keep)]
+    return state.best[0] is evaluated
+
+
+def _finite(value: float | None) -> float | None:
+    return None if value is None or not math.isfinite(value) else float(value)

@@ -1,0 +1,37 @@
+"""The optimiser that a manifest states."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from vistrain_api.schedule import Optimizer
+from vistrain_trainer.engine.task import ParameterGroup
+
+# Fused kernels exist and are deterministic there; elsewhere the tensors are updated as lists.
+_FUSED = {"cpu", "cuda"}
+
+
+def make_optimizer(
+    stated: Optimizer, groups: Sequence[ParameterGroup], device: torch.device
+) -> torch.optim.Optimizer:
+    """SGD or AdamW over the groups; the rate is set before every step."""
+    parameters = [
+        {"params": group.parameters, "weight_decay": group.weight_decay, "name": group.name}
+        for group in groups
+    ]
+    kernel = {"fused": True} if device.type in _FUSED else {"foreach": True}
+    if stated.sgd is not None:
+        return torch.optim.SGD(
+            parameters, lr=0.0, momentum=stated.sgd.momentum, nesterov=stated.sgd.nesterov, **kernel
+        )
+    assert stated.adamw is not None  # the contract: exactly one
+    first, second = stated.adamw.betas
+    return torch.optim.AdamW(parameters, lr=0.0, betas=(first, second), **kernel)
+
+
+def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """Set the rate of all groups."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate

@@ -1,0 +1,182 @@
+"""From a manifest to a loop that is ready to train: device, data, model, and the newest checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import structlog
+from torch import nn
+
+from vistrain_api.detector import DetectorTraining
+from vistrain_trainer.engine.checkpoint import StoredCheckpoint, TornCheckpoint, open_checkpoint
+from vistrain_trainer.engine.devices import Environment, Machine, find_machine
+from vistrain_trainer.engine.ema import WeightAverage
+from vistrain_trainer.engine.optimizer import make_optimizer
+from vistrain_trainer.engine.options import RunOptions
+from vistrain_trainer.engine.precision import Precision, resolve_precision
+from vistrain_trainer.engine.randomness import seed_everything, set_determinism
+from vistrain_trainer.engine.signals import request
+from vistrain_trainer.engine.stages import stage
+from vistrain_trainer.engine.state import LossSums, TrainingState
+from vistrain_trainer.engine.store import CheckpointStore
+from vistrain_trainer.engine.task import Task, TaskContext
+from vistrain_trainer.errors import BadInput
+from vistrain_trainer.telemetry.progress import ProgressBoard
+
+log = structlog.get_logger()
+
+TaskFactory = Callable[[DetectorTraining, TaskContext], Task]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Device, data and task of a run."""
+
+    machine: Machine
+    environment: Environment
+    precision: str
+    task: Task
+
+
+def prepare(
+    manifest: DetectorTraining,
+    options: RunOptions,
+    resolved: dict[str, Any],
+    board: ProgressBoard,
+    task_for: TaskFactory,
+) -> Prepared:
+    """Find device, settle precision, read the annotations. `resolved`: what earlier starts settled."""
+    set_determinism(manifest.spec.schedule.determinism)
+    machine = find_machine(manifest.spec.resources, options.device, in_pod=options.pod.in_pod)
+    for note in machine.notes:
+        log.warning(note)
+        board.note(note)
+    precision = resolved.get("precision") or resolve_precision(
+        manifest.spec.schedule.precision, machine.device
+    )
+    context = TaskContext(
+        device=machine.device,
+        volumes=options.volumes,
+        precision=precision,
+        pin_memory=machine.device.type == "cuda",
+    )
+    task = task_for(manifest, context)
+    schedule = manifest.spec.schedule
+    board.set(
+        device=machine.name,
+        precision=precision,
+        epochs=schedule.epochs,
+        total_steps=schedule.epochs * task.steps_per_epoch,
+    )
+    return Prepared(machine, Environment.of(machine, options.pod.image), precision, task)
+
+
+def find_checkpoint(store: CheckpointStore, claim: str, board: ProgressBoard) -> StoredCheckpoint | None:
+    """The newest whole checkpoint; none in a fresh folder.
+
+    Raises:
+        BadInput: there are checkpoints, and all are torn.
+    """
+    torn: list[str] = []
+
+    def passed_over(step: int, why: str) -> None:
+        torn.append(f"step {step}: {why}")
+
+    found = store.newest_whole(passed_over)
+    if found is None and torn:
+        raise BadInput(
+            field="spec.checkpoint.volume",
+            value=claim,
+            problem=f"no checkpoint in {store.folder} is whole ({'; '.join(torn)})",
+            remedy="Restore one from a backup, or remove the run folder to begin anew",
+        )
+    for text in torn:
+        note = f"passed over a torn checkpoint ({text}); going on from step {found.step if found else 0}"
+        log.warning(note)
+        board.note(note)
+    return found
+
+
+def build_state(manifest: DetectorTraining, prepared: Prepared, options: RunOptions) -> TrainingState:
+    """The state at step 0."""
+    schedule = manifest.spec.schedule
+    device = prepared.machine.device
+    seed_everything(schedule.seed)
+    model = prepared.task.build()
+    average = WeightAverage(model, schedule.ema.decay, schedule.ema.tau) if schedule.ema.enabled else None
+    if manifest.spec.initialization.checkpoint is not None:
+        _load_initial(manifest, prepared.task, options, model, average)
+    optimizer = make_optimizer(schedule.optimizer, prepared.task.parameter_groups(model), device)
+    stage("startup.built")
+    return TrainingState(
+        model=model,
+        average=average,
+        optimizer=optimizer,
+        precision=Precision(prepared.precision, device),
+        losses=LossSums(device),
+    )
+
+
+def restore(
+    state: TrainingState, found: StoredCheckpoint, environment: Environment, board: ProgressBoard
+) -> None:
+    """Bring the state to a checkpoint, and to the evaluation recorded with it."""
+    state.restore(found.load())
+    evaluation = found.evaluation()
+    if evaluation is not None:
+        state.evaluation_due = False
+        state.restore_best(evaluation["best"], evaluation["latest"])
+    differences = environment.differences(found.meta["environment"])
+    if differences:
+        note = f"resumed elsewhere, so the result may differ in its last bits: {'; '.join(differences)}"
+        log.warning(note)
+        board.note(note)
+    stage("startup.restored")
+    request.raise_if_requested()
+
+
+def checkpoint_meta(prepared: Prepared, *, attempt: int, token: int, spec_digest: str) -> dict[str, Any]:
+    """What every checkpoint of this process says of its origin."""
+    return {
+        "format": 1,
+        "attempt": attempt,
+        "token": token,
+        "specDigest": spec_digest,
+        "task": dict(prepared.task.identity()),
+        "precision": prepared.precision,
+        "environment": asdict(prepared.environment),
+    }
+
+
+def _load_initial(
+    manifest: DetectorTraining,
+    task: Task,
+    options: RunOptions,
+    model: nn.Module,
+    average: WeightAverage | None,
+) -> None:
+    """Start weights and average from another run's checkpoint."""
+    reference = manifest.spec.initialization.checkpoint
+    assert reference is not None
+    field = "spec.initialization.checkpoint"
+    folder = options.volumes.folder(reference.volume.claim_name, f"{field}.volume.claimName") / reference.path
+    try:
+        stored = open_checkpoint(folder)
+        stored.verify()
+        state = stored.load()
+    except (TornCheckpoint, OSError) as error:
+        raise BadInput(
+            field=f"{field}.path",
+            value=reference.path,
+            problem=f"{folder} is not a whole checkpoint ({error})",
+            remedy="Name a folder such as runs/a/checkpoints/step-000000120; `vistrain checkpoint list` shows "
+            "them",
+        ) from error
+    notes = task.load(model, state["model"], str(folder))
+    if average is not None:
+        source = state["model"] if state["ema"] is None else state["ema"]["weights"]
+        task.load(average.model, source, str(folder))
+    for note in notes:
+        log.info(note)
