@@ -1,6 +1,6 @@
 """The volumes' provisioner: a Go program of ours on the Kubernetes project's provisioner library.
 
-Each claim of the StorageClass ``standard`` (the default) gets a folder below the root, with a PersistentVolume
+Each claim of the StorageClass ``standard`` (the default) gets a folder below the root and a PersistentVolume
 of type ``local`` that every node may use: the nodes share the machine's file system. The folder belongs to
 root, as a new disk does, and the kubelet gives it to the pod's fsGroup; a pod that is not root and sets no
 fsGroup cannot write.
