@@ -1,0 +1,146 @@
+"""Starting the next attempt: what must hold first, and what is fixed with the first start."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from vistrain_api.digest import spec_digest
+from vistrain_api.status import Resolved, RunStatus
+from vistrain_operator import jobs, manifests, objects, timestamps
+from vistrain_operator.actions import CreateConfigMap, CreateJob, Decision
+from vistrain_operator.decide import attempts, budget
+from vistrain_operator.decide.draft import Draft
+from vistrain_operator.decide.slices import Placement, place
+from vistrain_operator.observed import Observed
+
+CLAIMS_AGAIN = timedelta(seconds=5)
+
+
+def refused(observed: Observed, old: RunStatus, problem: str) -> Decision:
+    """A spec that the API server let pass and the operator cannot act on: nothing new is started."""
+    draft = Draft.bare(observed, old)
+    draft.set(observed_generation=draft.generation)
+    message = "; ".join(problem.splitlines())
+    if draft.newly("Accepted", "Invalid"):
+        draft.event("Warning", "Invalid", message)
+    draft.condition("Accepted", "False", "Invalid", message)
+    return draft.result()
+
+
+def image_of(draft: Draft) -> str:
+    """The trainer image: fixed at the first start, else the run's own, else the operator's default."""
+    resolved = draft.status.resolved
+    if resolved is not None and resolved.image:
+        return resolved.image
+    return draft.spec.pod.image or draft.observed.default_image
+
+
+def accept(draft: Draft) -> None:
+    """Set the conditions that speak of the spec: Accepted, SliceAvailable, GatesMet."""
+    missing = draft.observed.missing_claims
+    if not image_of(draft):
+        reason, message = "NoImage", "no trainer image: set pod.image, or the operator's --image"
+    elif missing:
+        named = ", ".join(missing)
+        what = f"PersistentVolumeClaim {named} does not exist in namespace {draft.run.metadata.namespace}"
+        reason = "VolumeMissing"
+        message = f"{what}: create it, or name another; the run starts when it is there"
+        draft.wake(draft.now + CLAIMS_AGAIN)
+    else:
+        reason, message = "Accepted", ""
+    good = reason == "Accepted"
+    if not good and draft.newly("Accepted", reason):
+        draft.event("Warning", reason, message)
+    draft.condition("Accepted", "True" if good else "False", reason, message)
+    _slice(draft)
+    if draft.spec.evaluation.gates and draft.find("GatesMet") is None:
+        draft.condition("GatesMet", "Unknown", "NotFinished", "gates are judged at the end")
+
+
+def _slice(draft: Draft) -> Placement:
+    placement = place(draft.spec.resources.accelerator, draft.observed.nodes)
+    status = {True: "True", False: "False", None: "Unknown"}[placement.offered]
+    if placement.offered is False and draft.newly("SliceAvailable", placement.reason):
+        draft.event("Warning", "SliceNotOffered", placement.message)
+    draft.condition("SliceAvailable", status, placement.reason, placement.message)
+    return placement
+
+
+def start(draft: Draft) -> None:
+    """Start the next attempt, or say what it waits for."""
+    accepted = draft.find("Accepted")
+    if accepted is None or accepted.status != "True":
+        _hold(draft, accepted.reason if accepted else "Unknown", accepted.message if accepted else "")
+        return
+    live = [objects.name(p) for p in draft.live_pods()]
+    stopping = [objects.name(j) for j in draft.fertile_jobs()]
+    attempts.stop_stray(draft, keep=None)
+    if live or stopping:
+        # The next attempt starts when nobody writes to the run folder any more.
+        _hold(draft, "Stopping", f"waits for the end of {', '.join(live or stopping)}")
+        for pod in draft.observed.pods:
+            over = objects.deletion(pod)
+            if over is not None:
+                draft.wake(max(over + timedelta(seconds=6), draft.now + timedelta(seconds=5)))
+        return
+    newest = draft.newest()
+    due = budget.retry_at(draft.status.attempts, draft.status.failures)
+    if due is not None and draft.now < due:
+        draft.set(retry_at=timestamps.text(due))
+        draft.wake(due)
+        failure = newest.failure_class.value if newest is not None and newest.failure_class else "Fault"
+        _hold(draft, "BackingOff", f"{failure}: the next attempt starts at {timestamps.text(due)}")
+        return
+    # A number without a record is one whose Job was announced and perhaps not made: it is used again.
+    number = draft.status.attempt
+    if newest is not None and newest.number >= number:
+        number = newest.number + 1
+    _launch(draft, max(1, number))
+
+
+def _hold(draft: Draft, reason: str, message: str) -> None:
+    if draft.status.phase not in {"Queued"}:
+        draft.set(phase="Pending")
+    draft.condition("Running", "False", reason, message)
+    draft.condition("Progressing", "False", reason, message)
+
+
+def _launch(draft: Draft, number: int) -> None:
+    image = image_of(draft)
+    run, uid = draft.run, draft.uid
+    path = manifests.run_folder(run.metadata.name, uid, draft.spec.checkpoint.path)
+    owner = manifests.owner_reference(draft.observed.run)
+    manifest = manifests.resolve(run, uid=uid, image=image, path=path)
+    config_map = manifests.config_map(manifest, jobs.labels(run.metadata.name, uid), owner)
+    placement = place(draft.spec.resources.accelerator, draft.observed.nodes)
+    resolved = draft.status.resolved or Resolved()
+    fixed = {
+        "image": image,
+        "path": path,
+        "manifest": objects.name(config_map),
+        "spec_digest": spec_digest(draft.spec),
+    }
+    draft.set(
+        attempt=number,
+        phase="Starting" if number == 1 else "Resuming",
+        start_time=draft.status.start_time or timestamps.text(draft.now),
+        resolved=resolved.model_copy(update=fixed),
+        retry_at=None,
+    )
+    draft.condition("Running", "False", "Starting", f"attempt {number} starts")
+    draft.condition("Progressing", "True", "Starting", f"attempt {number} starts")
+    draft.act(CreateConfigMap(config_map))
+    draft.act(
+        CreateJob(
+            jobs.job(
+                run,
+                uid=uid,
+                number=number,
+                image=image,
+                path=path,
+                manifest=objects.name(config_map),
+                placement=placement,
+                owner=owner,
+            )
+        )
+    )

@@ -1,0 +1,103 @@
+"""Putting together what `decide` sees: the watches' indices, and a few look-ups where they do not suffice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from vistrain_api import protocol
+from vistrain_api.status import TERMINAL_PHASES
+from vistrain_operator import objects
+from vistrain_operator.api import Api
+from vistrain_operator.claims import Claims
+from vistrain_operator.decide.conditions import wants_events
+from vistrain_operator.objects import Key, Object
+from vistrain_operator.observed import Observed, Report
+from vistrain_operator.store import Store, trim_job
+
+
+class Observer:
+    """Observes one run at a time."""
+
+    def __init__(
+        self, api: Api, store: Store, reports: Callable[[str], Report | None], default_image: str
+    ) -> None:
+        self._api = api
+        self._store = store
+        self._reports = reports
+        self._claims = Claims(api)
+        self._default_image = default_image
+
+    async def observe(self, key: Key) -> Observed | None:
+        """The run with all that bears on it; none when it is gone."""
+        run = self._store.run(key)
+        if run is None:
+            return None
+        now = datetime.now(UTC)
+        uid = objects.uid(run)
+        jobs = [j for j in self._store.jobs(uid) if objects.controller_uid(j) == uid]
+        pods = self._store.pods(uid)
+        missing: tuple[str, ...] = ()
+        troubles: dict[str, str] = {}
+        if (run.get("status") or {}).get("phase") not in TERMINAL_PHASES and objects.deletion(run) is None:
+            jobs += await self._unseen_jobs(run, jobs, pods)
+            if not any(not objects.job_deciding(j) for j in jobs):
+                missing = await self._claims.missing(run)
+            troubles = await self._troubles(run, jobs, pods, now)
+        reports = {u: r for p in pods if (r := self._reports(u := objects.uid(p))) is not None}
+        return Observed(
+            now=now,
+            run=run,
+            jobs=tuple(jobs),
+            pods=tuple(pods),
+            nodes=self._store.nodes(),
+            missing_claims=missing,
+            troubles=troubles,
+            reports=reports,
+            default_image=self._default_image,
+        )
+
+    async def _unseen_jobs(self, run: Object, jobs: list[Object], pods: list[Object]) -> list[Object]:
+        """Jobs that should be there and are not in the index: asked for, lest one that the watch has not
+        brought yet be taken for deleted, and a second writer be started beside it."""
+        seen = {objects.name(j) for j in jobs}
+        status = run.get("status") or {}
+        expected = {a["job"] for a in status.get("attempts") or [] if not a.get("endedAt")}
+        expected |= {
+            objects.label(p, "batch.kubernetes.io/job-name") for p in pods if not objects.pod_terminal(p)
+        }
+        found = []
+        for name in sorted(expected - seen - {""}):
+            path = f"/apis/batch/v1/namespaces/{objects.namespace(run)}/jobs/{name}"
+            job = await self._api.find(path, "jobs")
+            if job is not None and objects.controller_uid(job) == objects.uid(run):
+                found.append(trim_job(job))
+        return found
+
+    async def _troubles(
+        self, run: Object, jobs: list[Object], pods: list[Object], now: datetime
+    ) -> dict[str, str]:
+        """Warnings about the newest Job that makes no pod, or about its pod that does not start."""
+        job = max(jobs, key=objects.attempt_number, default=None)
+        if job is None:
+            return {}
+        pod = next((p for p in pods if objects.controller_uid(p) == objects.uid(job)), None)
+        wanted = wants_events(job, pod, now)
+        if wanted is None:
+            return {}
+        selector = f"involvedObject.uid={wanted},type=Warning"
+        path = f"/api/v1/namespaces/{objects.namespace(run)}/events"
+        events = (await self._api.get(path, "events", {"fieldSelector": selector})).get("items") or []
+        newest = max(events, key=_when, default=None)
+        return {wanted: str(newest.get("message", ""))} if newest is not None else {}
+
+
+def _when(event: Object) -> str:
+    times = (event.get("eventTime"), event.get("lastTimestamp"), objects.meta(event).get("creationTimestamp"))
+    return max((str(t) for t in times if t), default="")
+
+
+def key_of(obj: Object) -> Key | None:
+    """The key of the run that a Job or pod belongs to, by its label."""
+    run = objects.label(obj, protocol.LABEL_RUN)
+    return (objects.namespace(obj), run) if run else None

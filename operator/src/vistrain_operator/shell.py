@@ -1,0 +1,160 @@
+"""Kopf as informer and lifecycle shell: it fills the indices and says which run something happened to.
+
+No finalizers, timers or daemons: kopf writes nothing to the API server here. It runs in the main loop, where
+its handlers for SIGTERM and SIGINT belong. When it ends it cancels the rest, and the process ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import kopf
+from kubernetes.aio.client.configuration import Configuration
+
+from vistrain_api import GROUP, VERSION, protocol
+from vistrain_operator import api, objects, store
+from vistrain_operator.objects import RUN_PLURAL, Key, Object
+from vistrain_operator.observe import key_of
+from vistrain_operator.observed import NodeView
+from vistrain_operator.store import Store
+
+Enqueue = Callable[[Key], None]
+
+
+def registry(
+    watched: Store,
+    enqueue: Enqueue,
+    config: Configuration,
+    *,
+    nodes: bool,
+    at_end: Callable[[], Awaitable[None]],
+) -> kopf.OperatorRegistry:
+    """Handlers that index and enqueue, and nothing else."""
+    r = kopf.OperatorRegistry()
+    _login(r, config)
+    _runs(r, watched, enqueue)
+    _children(r, watched, enqueue)
+    if nodes:
+        _nodes(r, watched, enqueue)
+
+    async def connect(runs: Any, jobs: Any, pods: Any, settings: kopf.OperatorSettings, **more: Any) -> None:
+        _configure(settings)
+        watched.connect(runs, jobs, pods, more["nodes"] if nodes else None)
+
+    async def end(**_: Any) -> None:
+        await at_end()
+
+    kopf.on.startup(registry=r, id="connect")(connect)
+    kopf.on.cleanup(registry=r, id="end")(end)
+
+    return r
+
+
+def _configure(settings: kopf.OperatorSettings) -> None:
+    settings.posting.enabled = False
+    settings.peering.standalone = True
+    # Neither namespaces nor CRDs are watched: that would need permissions that nothing else needs.
+    settings.scanning.disabled = True
+    selector = f"{protocol.LABEL_KIND}={objects.RUN_KIND}"
+    settings.watching.label_selectors["batch", "jobs"] = selector
+    settings.watching.label_selectors["", "pods"] = selector
+    settings.watching.chunk_size = 500
+    settings.execution.max_workers = 1
+
+
+def _login(r: kopf.OperatorRegistry, config: Configuration) -> None:
+    async def login(**kwargs: Any) -> kopf.ConnectionInfo | None:
+        if api.in_cluster() and not (config.cert_file or config.username):
+            return kopf.login_with_service_account(**kwargs)  # it reads the token anew when it has expired
+        token = str((config.api_key or {}).get("BearerToken", ""))
+        scheme, _, rest = token.rpartition(" ")
+        return kopf.ConnectionInfo(
+            server=config.host,
+            ca_path=config.ssl_ca_cert,
+            insecure=not config.verify_ssl,
+            certificate_path=config.cert_file,
+            private_key_path=config.key_file,
+            username=config.username or None,
+            password=config.password or None,
+            scheme=scheme or None,
+            token=rest or None,
+        )
+
+    kopf.on.login(registry=r, id="login")(login)
+
+
+def _runs(r: kopf.OperatorRegistry, watched: Store, enqueue: Enqueue) -> None:
+    async def runs(body: kopf.Body, **_: Any) -> dict[Key, Object]:
+        run = dict(body)
+        return {(objects.namespace(run), objects.name(run)): store.trim_run(run)}
+
+    kopf.index(GROUP, VERSION, RUN_PLURAL, id="runs", registry=r)(runs)
+
+    async def on_run(event: kopf.RawEvent, **_: Any) -> None:
+        run: Object = dict(event["object"])
+        watched.synchronised = True
+        watched.saw_run(run, deleted=event["type"] == "DELETED")
+        enqueue((objects.namespace(run), objects.name(run)))
+
+    kopf.on.event(GROUP, VERSION, RUN_PLURAL, id="run", registry=r)(on_run)
+
+
+def _children(r: kopf.OperatorRegistry, watched: Store, enqueue: Enqueue) -> None:
+    async def jobs(body: kopf.Body, **_: Any) -> dict[str, Object]:
+        job = dict(body)
+        return {objects.label(job, protocol.LABEL_RUN_UID): store.trim_job(job)}
+
+    kopf.index("batch", "v1", "jobs", id="jobs", registry=r)(jobs)
+
+    async def pods(body: kopf.Body, **_: Any) -> dict[str, Object]:
+        pod = dict(body)
+        return {objects.label(pod, protocol.LABEL_RUN_UID): store.trim_pod(pod)}
+
+    kopf.index("", "v1", "pods", id="pods", registry=r)(pods)
+
+    async def on_job(event: kopf.RawEvent, **_: Any) -> None:
+        job: Object = dict(event["object"])
+        watched.synchronised = True
+        watched.saw_job(job)
+        _enqueue_owner(job, enqueue)
+
+    kopf.on.event("batch", "v1", "jobs", id="job", registry=r)(on_job)
+
+    async def on_pod(event: kopf.RawEvent, **_: Any) -> None:
+        watched.synchronised = True
+        _enqueue_owner(dict(event["object"]), enqueue)
+
+    kopf.on.event("", "v1", "pods", id="pod", registry=r)(on_pod)
+
+
+def _enqueue_owner(child: Object, enqueue: Enqueue) -> None:
+    key = key_of(child)
+    if key is not None:
+        enqueue(key)
+
+
+def _nodes(r: kopf.OperatorRegistry, watched: Store, enqueue: Enqueue) -> None:
+    known: dict[str, NodeView] = {}
+
+    async def nodes(body: kopf.Body, **_: Any) -> dict[str, NodeView]:
+        view = store.view_node(dict(body))
+        return {view.name: view}
+
+    kopf.index("", "v1", "nodes", id="nodes", registry=r)(nodes)
+
+    async def on_node(event: kopf.RawEvent, **_: Any) -> None:
+        watched.synchronised = True
+        view = store.view_node(dict(event["object"]))
+        gone = event["type"] == "DELETED"
+        # Nodes report every few seconds; only what decisions rest on wakes the runs.
+        if not gone and known.get(view.name) == view:
+            return
+        if gone:
+            known.pop(view.name, None)
+        else:
+            known[view.name] = view
+        for key in watched.keys():  # noqa: SIM118 - a method of the store
+            enqueue(key)
+
+    kopf.on.event("", "v1", "nodes", id="node", registry=r)(on_node)

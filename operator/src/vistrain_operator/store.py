@@ -1,0 +1,162 @@
+"""What the watches have brought, with what was written since and is still on its way through them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from vistrain_api import API_VERSION, protocol
+from vistrain_operator import objects
+from vistrain_operator.objects import Key, Object
+from vistrain_operator.observed import NodeView
+
+Index = Mapping[Any, Iterable[Any]]
+
+
+class Store:
+    """Runs by key, their Jobs and pods by the run's UID, nodes by name.
+
+    The indices are kopf's, and change under our hands only between two awaits. What was just written is kept
+    beside them until the watch brings it, so that a pass over a run never undoes the pass before.
+    """
+
+    def __init__(self) -> None:
+        self._runs: Index = {}
+        self._jobs: Index = {}
+        self._pods: Index = {}
+        self._nodes: Index | None = None
+        self._written_runs: dict[Key, Object] = {}
+        self._written_jobs: dict[str, dict[str, Object]] = {}
+        self.synchronised = False
+        """Whether the watches have brought everything that was there at the start."""
+
+    def connect(self, runs: Index, jobs: Index, pods: Index, nodes: Index | None) -> None:
+        """Read from these indices from now on; no `nodes` where they may not be read."""
+        self._runs, self._jobs, self._pods, self._nodes = runs, jobs, pods, nodes
+
+    def keys(self) -> list[Key]:
+        """Keys of all runs."""
+        return list(self._runs)
+
+    def runs(self) -> Iterator[Object]:
+        """All runs as the watch has them."""
+        for key in list(self._runs):
+            run = self.run(key)
+            if run is not None:
+                yield run
+
+    def run(self, key: Key) -> Object | None:
+        """The newest version of a run that is known here."""
+        watched: Object | None = next(iter(self._runs[key]), None) if key in self._runs else None
+        written = self._written_runs.get(key)
+        if watched is None or written is None or objects.uid(watched) != objects.uid(written):
+            return watched
+        return written if objects.version(written) > objects.version(watched) else watched
+
+    def jobs(self, run_uid: str) -> list[Object]:
+        """Jobs that carry the run's UID as a label."""
+        watched = list(self._jobs[run_uid]) if run_uid in self._jobs else []
+        known = {objects.uid(j) for j in watched}
+        return watched + [j for uid, j in self._written_jobs.get(run_uid, {}).items() if uid not in known]
+
+    def pods(self, run_uid: str) -> list[Object]:
+        """Pods that carry the run's UID as a label."""
+        return list(self._pods[run_uid]) if run_uid in self._pods else []
+
+    def all_pods(self) -> Iterator[Object]:
+        """Pods of all runs."""
+        for uid in list(self._pods):
+            yield from list(self._pods[uid])
+
+    def nodes(self) -> dict[str, NodeView] | None:
+        """Nodes by name; none where they may not be read."""
+        if self._nodes is None:
+            return None
+        return {name: view for name in list(self._nodes) for view in self._nodes[name]}
+
+    def wrote_run(self, run: Object) -> None:
+        """Keep a run that was just written."""
+        self._written_runs[objects.namespace(run), objects.name(run)] = trim_run(run)
+
+    def wrote_job(self, job: Object) -> None:
+        """Keep a Job that was just created."""
+        run_uid = objects.label(job, protocol.LABEL_RUN_UID)
+        self._written_jobs.setdefault(run_uid, {})[objects.uid(job)] = trim_job(job)
+
+    def saw_run(self, run: Object, *, deleted: bool) -> None:
+        """The watch brought a run: what was written before it is no longer needed."""
+        key = (objects.namespace(run), objects.name(run))
+        written = self._written_runs.get(key)
+        if written is not None and (deleted or objects.version(run) >= objects.version(written)):
+            del self._written_runs[key]
+
+    def saw_job(self, job: Object) -> None:
+        """The watch brought a Job, alive or deleted: from now on it is what counts."""
+        run_uid = objects.label(job, protocol.LABEL_RUN_UID)
+        written = self._written_jobs.get(run_uid)
+        if written is not None and written.pop(objects.uid(job), None) is not None and not written:
+            del self._written_jobs[run_uid]
+
+
+_META = (
+    "name",
+    "namespace",
+    "uid",
+    "resourceVersion",
+    "generation",
+    "creationTimestamp",
+    "deletionTimestamp",
+)
+
+
+def _trim_meta(obj: Object, *more: str) -> Object:
+    meta = objects.meta(obj)
+    return {key: meta[key] for key in (*_META, *more) if key in meta}
+
+
+def trim_run(run: Object) -> Object:
+    """What is kept of a run: all but the bookkeeping of field managers."""
+    kept: Object = {key: run[key] for key in ("spec", "status") if key in run}
+    # The items of a list lack these two.
+    return {"apiVersion": API_VERSION, "kind": objects.RUN_KIND, "metadata": _trim_meta(run), **kept}
+
+
+def trim_job(job: Object) -> Object:
+    """What is kept of a Job."""
+    status = job.get("status") or {}
+    spec = job.get("spec") or {}
+    return {
+        "metadata": _trim_meta(job, "labels", "ownerReferences"),
+        "spec": {"suspend": spec["suspend"]} if "suspend" in spec else {},
+        "status": {"conditions": status["conditions"]} if "conditions" in status else {},
+    }
+
+
+def trim_pod(pod: Object) -> Object:
+    """What is kept of a pod."""
+    status = pod.get("status") or {}
+    spec = pod.get("spec") or {}
+    wanted = ("phase", "reason", "message", "podIP", "conditions", "containerStatuses")
+    return {
+        "metadata": _trim_meta(pod, "labels", "ownerReferences"),
+        "spec": {"nodeName": spec["nodeName"]} if "nodeName" in spec else {},
+        "status": {key: status[key] for key in wanted if key in status},
+    }
+
+
+def view_node(node: Object) -> NodeView:
+    """What is kept of a node."""
+    status = node.get("status") or {}
+    ready = objects.condition(node, "Ready") or {}
+    offered = {
+        name: int(count)
+        for name, count in (status.get("allocatable") or {}).items()
+        if name.startswith("nvidia.com/") and str(count).isdecimal()
+    }
+    return NodeView(
+        name=objects.name(node),
+        ready=str(ready.get("status", "Unknown")),
+        schedulable=not (node.get("spec") or {}).get("unschedulable", False),
+        offered=offered,
+        product=objects.label(node, "nvidia.com/gpu.product"),
+    )
