@@ -8,7 +8,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import yaml
 
@@ -22,14 +21,13 @@ def _vistrain(*arguments: str) -> list[str]:
 
 
 def _last_step(folder: Path) -> tuple[int, int]:
-    """Optimiser steps completed and planned, as status.yaml of a run folder has them."""
+    """The last logged optimiser step, and the number planned, as a run folder has them."""
     try:
-        progress: dict[str, Any] = (yaml.safe_load((folder / "status.yaml").read_text()) or {}).get(
-            "progress"
-        ) or {}
-    except (OSError, yaml.YAMLError):
-        return 0, 0
-    return int(progress.get("step", 0)), int(progress.get("totalSteps", 0))
+        lines = (folder / "log.jsonl").read_text().splitlines()
+        planned = yaml.safe_load((folder / "status.yaml").read_text())["progress"]["totalSteps"]
+        return int(json.loads(lines[-1])["step"]), int(planned)
+    except (OSError, ValueError, LookupError, TypeError, yaml.YAMLError):
+        return 0, 0  # not begun, or in the middle of a line
 
 
 def run(example: Path, world: list[str], output: Path, teller: Teller) -> int:

@@ -41,6 +41,7 @@ class Reporter:
 
     def __post_init__(self) -> None:
         self.pace = Pace()
+        self._stepped = False
 
     def phase(self, phase: TrainerPhase) -> None:
         """The run has come to another phase."""
@@ -50,6 +51,9 @@ class Reporter:
     def step(self, step: int) -> None:
         """A step is done; called after every one, so it does little."""
         self.board.set(step=step, last_step=step, epoch=step // self.steps_per_epoch)
+        if not self._stepped:  # what an eviction cost is the time until this line
+            self._stepped = True
+            log.info("first step", step=step, of=self.total_steps)
 
     def logged(self, step: int, losses: Mapping[str, float], rates: Mapping[str, float]) -> None:
         """A logging step is done: row, metrics, board, console."""
