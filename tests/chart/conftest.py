@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from support.control_plane import ControlPlane
 from support.helm import Helm
+from support.runs import wait_for
 from vistrain_devcluster.kubectl import Kubectl
 
 MONITORS = ("servicemonitors", "podmonitors")
@@ -33,6 +35,9 @@ def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlP
             plane.kubectl.run("wait", "--for=condition=Established", f"crd/{plural}.monitoring.coreos.com")
         for namespace in ("vistrain-system", "team-a", "team-b"):
             plane.kubectl.run("create", "namespace", namespace)
+            # A pod is refused until the controller has made the namespace's default account.
+            find = partial(plane.kubectl.within(namespace).find, "serviceaccount", "default")
+            wait_for(f"the default account of {namespace}", find)
         yield plane
 
 

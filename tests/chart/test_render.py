@@ -14,6 +14,7 @@ from chart.variants import DIGEST, VARIANTS
 from support.helm import CHART, Helm, one
 from support.rbac import grants
 from vistrain_api.protocol import LABEL_ATTEMPT, LABEL_RUN, PORT
+from vistrain_operator.settings import parser
 
 Object = dict[str, Any]
 CRDS = Path(__file__).parents[2] / "crds"
@@ -145,6 +146,21 @@ class TestPod:
         }
         [service_port] = one(objects, "Service")["spec"]["ports"]
         assert service_port["targetPort"] == port["name"]
+
+    @pytest.mark.parametrize("name", VARIANTS)
+    def test_the_operator_understands_its_arguments(self, helm: Helm, name: str) -> None:
+        objects = helm.template(VARIANTS[name])
+        told = parser().parse_args(operator_arguments(objects))
+        [image] = [
+            a.removeprefix("--image=") for a in operator_arguments(objects) if a.startswith("--image=")
+        ]
+        assert told.image == image
+        assert (told.namespace or []) == VARIANTS[name].get("watchNamespaces", [])
+        assert (told.port, told.log_format, told.log_level, told.workers) == (8080, "json", "info", 8)
+        assert not told.no_leader_election
+        [container] = operator_pod(objects)["spec"]["containers"]
+        fields = {e["name"]: e["valueFrom"]["fieldRef"]["fieldPath"] for e in container["env"]}
+        assert fields == {"POD_NAME": "metadata.name", "POD_NAMESPACE": "metadata.namespace"}
 
     def test_replicas_are_spread_softly(self, helm: Helm) -> None:
         deployment = one(helm.template(), "Deployment")

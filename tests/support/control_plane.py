@@ -18,9 +18,9 @@ import yaml
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from support.built import built
 from support.ports import free_ports
 from vistrain_devcluster import binaries
-from vistrain_devcluster.config import ClusterConfig
 from vistrain_devcluster.kubectl import Kubectl
 
 READY_SECONDS = 90
@@ -41,9 +41,7 @@ class ControlPlane:
         self.directory = directory
         self.kubeconfig = directory / "admin.kubeconfig"
         self.audit_log = directory / "audit.log"
-        self.binaries = binaries.ensure(
-            ClusterConfig.from_environment().cache, report=print, modules=[binaries.ETCD, binaries.KUBERNETES]
-        )
+        self.binaries = built(binaries.ETCD, binaries.KUBERNETES)
         self._processes: list[tuple[str, subprocess.Popen[bytes]]] = []
         directory.mkdir(parents=True)
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import yaml
 
+from support.built import built
 from vistrain_devcluster import binaries
-from vistrain_devcluster.config import ClusterConfig
 
 CHART = Path(__file__).resolve().parents[2] / "charts" / "vistrain"
 # `helm template` asks no cluster; it must be told which Kubernetes the chart is rendered for.
@@ -37,8 +37,7 @@ class Helm:
         """The Helm that the variable HELM names, or the dev cluster's, built where it is missing."""
         binary = os.environ.get("HELM")
         if not binary:
-            cache = ClusterConfig.from_environment().cache
-            binary = str(binaries.ensure(cache, report=print, modules=[binaries.HELM]) / "helm")
+            binary = str(built(binaries.HELM) / "helm")
         return cls(binary, kubeconfig, context)
 
     def run(self, *arguments: str, values: Mapping[str, Any] | None = None, timeout: float = 300) -> str:

@@ -1,15 +1,16 @@
 """Scrape configurations for tests: fixed targets, or the chart's own PodMonitor and ServiceMonitor.
 
-The Prometheus operator turns monitors into `kubernetes_sd_configs` with relabelling. What of that the chart's
-monitors use is done here, so that a test scrapes what the rendered objects select and nothing else.
+The Prometheus operator turns monitors into jobs with discovery and relabelling. What the chart's
+monitors use of it is done here, so that a test scrapes what the rendered objects select and nothing else.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
+
+from support.discovery import Discovery
 
 Monitor = Mapping[str, Any]
 ScrapeConfig = dict[str, Any]
@@ -20,51 +21,42 @@ def fixed(name: str, targets: Sequence[str], labels: Mapping[str, str] | None = 
     return {"job_name": name, "static_configs": [{"targets": list(targets), "labels": dict(labels or {})}]}
 
 
-def pod_monitor(monitor: Monitor, kubeconfig: Path) -> ScrapeConfig:
-    """The scrape configuration of a PodMonitor with one endpoint; pods are found through `kubeconfig`."""
+def pod_monitor(monitor: Monitor, discovery: Discovery) -> ScrapeConfig:
+    """The job of a PodMonitor with one endpoint."""
     [endpoint] = monitor["spec"]["podMetricsEndpoints"]
-    return _job(
-        monitor,
-        endpoint,
-        kubeconfig,
-        role="pod",
-        keep=[
-            *_selected("__meta_kubernetes_pod_label", monitor["spec"]["selector"]),
-            _keep("__meta_kubernetes_pod_phase", "(Pending|Running|Unknown)"),
-            _keep("__meta_kubernetes_pod_container_port_name", endpoint["port"]),
-        ],
-    )
+    keep = [
+        *_selected("__meta_kubernetes_pod_label", monitor["spec"]["selector"]),
+        _keep("__meta_kubernetes_pod_phase", "(Pending|Running|Unknown)"),
+        _keep("__meta_kubernetes_pod_container_port_name", endpoint["port"]),
+    ]
+    return _job(monitor, endpoint, discovery.url("pod"), keep)
 
 
-def service_monitor(monitor: Monitor, kubeconfig: Path) -> ScrapeConfig:
-    """The scrape configuration of a ServiceMonitor with one endpoint; pods are found through `kubeconfig`."""
+def service_monitor(monitor: Monitor, discovery: Discovery) -> ScrapeConfig:
+    """The job of a ServiceMonitor with one endpoint."""
     [endpoint] = monitor["spec"]["endpoints"]
-    return _job(
-        monitor,
-        endpoint,
-        kubeconfig,
-        role="endpointslice",
-        keep=[
-            *_selected("__meta_kubernetes_service_label", monitor["spec"]["selector"]),
-            _keep("__meta_kubernetes_endpointslice_port_name", endpoint["port"]),
-        ],
-    )
+    keep = [
+        *_selected("__meta_kubernetes_service_label", monitor["spec"]["selector"]),
+        _keep("__meta_kubernetes_endpointslice_port_name", endpoint["port"]),
+    ]
+    return _job(monitor, endpoint, discovery.url("endpointslice"), keep)
 
 
 def _job(
-    monitor: Monitor, endpoint: Mapping[str, Any], kubeconfig: Path, *, role: str, keep: list[dict[str, Any]]
+    monitor: Monitor, endpoint: Mapping[str, Any], url: str, keep: Sequence[Mapping[str, Any]]
 ) -> ScrapeConfig:
     metadata, selector = monitor["metadata"], monitor["spec"].get("namespaceSelector", {})
-    discovery: dict[str, Any] = {"role": role, "kubeconfig_file": str(kubeconfig)}
+    rules = [*keep]
     if not selector.get("any"):
-        discovery["namespaces"] = {"names": list(selector.get("matchNames", [metadata["namespace"]]))}
+        names = selector.get("matchNames", [metadata["namespace"]])
+        rules.append(_keep("__meta_kubernetes_namespace", "|".join(names)))
     return {
         "job_name": f"{monitor['kind']}/{metadata['namespace']}/{metadata['name']}",
         "metrics_path": endpoint["path"],
         "honor_labels": endpoint.get("honorLabels", False),
-        "kubernetes_sd_configs": [discovery],
+        "http_sd_configs": [{"url": url, "refresh_interval": "1s"}],
         "relabel_configs": [
-            *keep,
+            *rules,
             _copy("__meta_kubernetes_namespace", "namespace"),
             _copy("__meta_kubernetes_pod_name", "pod"),
             *(_snake(rule) for rule in endpoint.get("relabelings", [])),
@@ -73,9 +65,8 @@ def _job(
 
 
 def _selected(prefix: str, selector: Mapping[str, Any]) -> list[dict[str, Any]]:
-    rules = [
-        _keep(_meta(prefix, key), re.escape(value)) for key, value in selector.get("matchLabels", {}).items()
-    ]
+    labels = selector.get("matchLabels", {}).items()
+    rules = [_keep(_meta(prefix, key), re.escape(value)) for key, value in labels]
     for expression in selector.get("matchExpressions", []):
         if expression["operator"] != "Exists":
             raise ValueError(f"selector operator {expression['operator']!r}: only Exists is translated here")
