@@ -48,7 +48,7 @@ def field_path(location: Iterable[int | str]) -> str:
     for part in location:
         if isinstance(part, int):
             path += f"[{part}]"
-        elif part != "[key]":
+        else:
             path += f".{part}" if path else part
     return path
 
@@ -65,6 +65,8 @@ def _problems_of_item(item: dict[str, Any]) -> list[Problem]:
     if item["type"] == "missing":
         return [Problem(path, "required value is missing")]
     message = item["msg"].removeprefix("Value error, ")
+    if location[-1] == "[key]":  # as Pydantic marks a map's key: the map is at fault
+        return [Problem(field_path(location[:-2]), f"key {value!r:.120}: {message}")]
     return [Problem(path, f"{message} (got {value!r:.120})")]
 
 

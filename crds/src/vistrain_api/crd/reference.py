@@ -139,6 +139,8 @@ def _bounds(node: Schema) -> Iterator[str]:
         yield "no item twice"
     if list_type == "map":
         yield f"no `{node['x-kubernetes-list-map-keys'][0]}` twice"
+    if "additionalProperties" in node:  # a map has no table of its own
+        yield from (rule["message"] for rule in node.get("x-kubernetes-validations", ()))
     for inner in (node.get("items"), node.get("additionalProperties")):
         if inner and inner.get("type") != "object":
             bounds = ", ".join(_bounds(inner))
