@@ -7,6 +7,7 @@ from vistrain_api.status import Attempt
 from vistrain_operator import objects, timestamps
 from vistrain_operator.actions import DeleteJob, DeletePod
 from vistrain_operator.decide import budget, classify
+from vistrain_operator.decide.conditions import POD_EXPECTED
 from vistrain_operator.decide.draft import KEPT_ATTEMPTS, Draft
 from vistrain_operator.objects import Object
 
@@ -76,6 +77,10 @@ def _enter_jobs(draft: Draft) -> None:
     for job in sorted(draft.observed.jobs, key=objects.attempt_number):
         number = objects.attempt_number(job)
         if objects.name(job) in known or number < max(1, draft.status.attempt):
+            continue
+        made = objects.created(job)
+        if made is not None and draft.now < made + POD_EXPECTED and not objects.job_deciding(job):
+            draft.wake(made + POD_EXPECTED)  # the pod comes in a moment, and is entered in one write
             continue
         entry = Attempt(pod_uid=_NO_POD + objects.uid(job), number=number, job=objects.name(job))
         draft.set(attempts=[*draft.status.attempts, entry], attempt=number)

@@ -31,6 +31,10 @@ class Waiting:
     """Whether a person should be told by an event."""
 
 
+# One message for Job, pod, scheduling and image: each takes a moment, and is worth no write of its own.
+STARTS = Waiting("Starting", "the pod starts")
+
+
 def waiting(  # noqa: PLR0911 - one return per finding
     job: Object | None, pod: Object | None, observed: Observed
 ) -> Waiting | None:
@@ -46,7 +50,7 @@ def waiting(  # noqa: PLR0911 - one return per finding
         text = f"pod {objects.name(pod)} finds no node: {scheduled.get('message', '')}"
         return Waiting(FailureClass.UNSCHEDULABLE.value, text, warn=True)
     if not (pod.get("spec") or {}).get("nodeName"):
-        return Waiting("Scheduling", f"pod {objects.name(pod)} waits for the scheduler")
+        return STARTS
     stuck = objects.trainer_state(pod, "waiting") or {}
     reason, detail = stuck.get("reason", ""), stuck.get("message", "")
     if reason in _PULLING:
@@ -59,12 +63,12 @@ def waiting(  # noqa: PLR0911 - one return per finding
     trouble = observed.troubles.get(objects.uid(pod))
     if trouble:
         return Waiting("VolumeNotReady" if "olume" in trouble else "PodNotStarting", trouble, warn=True)
-    return Waiting("Starting", f"pod {objects.name(pod)} starts on node {pod['spec']['nodeName']}")
+    return STARTS
 
 
 def _without_pod(job: Object | None, observed: Observed) -> Waiting:
     if job is None:
-        return Waiting("Starting", "the Job is being made")
+        return STARTS
     if (job.get("spec") or {}).get("suspend"):
         return Waiting(FailureClass.PREEMPTED.value, "its queue has not admitted it (or took the quota back)")
     if objects.deletion(job) is not None:
@@ -74,7 +78,7 @@ def _without_pod(job: Object | None, observed: Observed) -> Waiting:
         return Waiting(
             FailureClass.POD_REJECTED.value, f"the API server refuses the pod: {trouble}", warn=True
         )
-    return Waiting("Starting", "the Job makes its pod")
+    return STARTS
 
 
 def wants_events(job: Object | None, pod: Object | None, now: datetime) -> str | None:

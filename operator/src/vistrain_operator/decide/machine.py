@@ -56,7 +56,7 @@ def _step(draft: Draft) -> None:
         watching.watch(draft)
     elif watching.queued(draft):
         watching.wait_in_queue(draft)
-    else:
+    elif not starting.launched(draft):
         starting.start(draft)
 
 

@@ -9,6 +9,7 @@ from vistrain_api.status import Resolved, RunStatus
 from vistrain_operator import jobs, manifests, objects, timestamps
 from vistrain_operator.actions import CreateConfigMap, CreateJob, Decision
 from vistrain_operator.decide import attempts, budget
+from vistrain_operator.decide.conditions import STARTS
 from vistrain_operator.decide.draft import Draft
 from vistrain_operator.decide.slices import Placement, place
 from vistrain_operator.observed import Observed
@@ -64,6 +65,19 @@ def _slice(draft: Draft) -> Placement:
         draft.event("Warning", "SliceNotOffered", placement.message)
     draft.condition("SliceAvailable", status, placement.reason, placement.message)
     return placement
+
+
+def launched(draft: Draft) -> bool:
+    """Whether the Job of an attempt that is not on record yet is there: its pod comes in a moment."""
+    newest = draft.newest()
+    if newest is not None and newest.number >= draft.status.attempt:
+        return False
+    name = jobs.job_name(draft.run.metadata.name, draft.uid, draft.status.attempt)
+    job = next((j for j in draft.observed.jobs if objects.name(j) == name), None)
+    if job is None:
+        return False
+    attempts.stop_stray(draft, keep=name)
+    return True
 
 
 def start(draft: Draft) -> None:
@@ -127,8 +141,8 @@ def _launch(draft: Draft, number: int) -> None:
         resolved=resolved.model_copy(update=fixed),
         retry_at=None,
     )
-    draft.condition("Running", "False", "Starting", f"attempt {number} starts")
-    draft.condition("Progressing", "True", "Starting", f"attempt {number} starts")
+    draft.condition("Running", "False", STARTS.reason, STARTS.message)
+    draft.condition("Progressing", "False", STARTS.reason, STARTS.message)
     draft.act(CreateConfigMap(config_map))
     draft.act(
         CreateJob(

@@ -118,7 +118,7 @@ def _silent_node(draft: Draft, pod: Object) -> bool:
 def _waits(draft: Draft, current: Attempt, pod: Object | None, job: Object | None, held: Waiting) -> None:
     if held.reason == FailureClass.PREEMPTED.value:
         draft.set(phase="Queued")
-    elif held.reason in {FailureClass.UNSCHEDULABLE.value, FailureClass.POD_REJECTED.value, "Scheduling"}:
+    elif held.reason in {FailureClass.UNSCHEDULABLE.value, FailureClass.POD_REJECTED.value}:
         draft.set(phase="Pending")
     elif held.reason not in {"Stopping", "NodeUnreachable"}:
         draft.set(phase="Starting" if current.number == 1 else "Resuming")
