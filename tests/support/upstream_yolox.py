@@ -36,7 +36,7 @@ def upstream_loss(
 
 
 def random_labels(batch: int, most: int, classes: int, height: int, width: int, seed: int) -> Tensor:
-    """(batch, most, 5) rows cls, cx, cy, w, h; 0 to `most` boxes per image, of all sizes, some overlapping."""
+    """(batch, most, 5) rows cls, cx, cy, w, h; 0 to `most` boxes per image, some overlapping."""
     random = torch.Generator().manual_seed(seed)
     labels = torch.zeros(batch, most, 5)
     for image in range(batch):
