@@ -6,6 +6,7 @@ its handlers for SIGTERM and SIGINT belong. When it ends it cancels the rest, an
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -66,7 +67,9 @@ def _configure(settings: kopf.OperatorSettings) -> None:
 def _login(r: kopf.OperatorRegistry, config: Configuration) -> None:
     async def login(**kwargs: Any) -> kopf.ConnectionInfo | None:
         if api.in_cluster() and not (config.cert_file or config.username):
-            return kopf.login_with_service_account(**kwargs)  # it reads the token anew when it has expired
+            account = kopf.login_with_service_account(**kwargs)  # reads the token anew when it has expired
+            # By address, as every other client in a pod: kopf's default is a name, and DNS may be down.
+            return account and dataclasses.replace(account, server=config.host)
         token = str((config.api_key or {}).get("BearerToken", ""))
         scheme, _, rest = token.rpartition(" ")
         return kopf.ConnectionInfo(
