@@ -1,6 +1,6 @@
 """Kubernetes discovery for a Prometheus that was built without it, as Debian's is.
 
-An HTTP server on loopback that answers `http_sd_configs` with the targets and the `__meta_kubernetes_*` labels
+A server on loopback that answers `http_sd_configs` with the targets and the `__meta_kubernetes_*` labels
 that Prometheus documents of its own discovery of roles `pod` and `endpointslice`.
 """
 

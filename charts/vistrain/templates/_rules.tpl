@@ -7,10 +7,10 @@
 - apiGroups: [vistrain.dev]
   resources: [detectortrainings/status]
   verbs: [patch]
-# One Job per attempt; suspending a run deletes it.
+# One Job per attempt; suspending a run deletes it. get: whether one that the watch has not brought is really gone.
 - apiGroups: [batch]
   resources: [jobs]
-  verbs: [create, delete, list, watch]
+  verbs: [create, delete, get, list, watch]
 # delete: a pod whose Job was deleted with --cascade=orphan.
 - apiGroups: [""]
   resources: [pods]
