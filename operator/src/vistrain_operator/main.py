@@ -56,6 +56,7 @@ class Operator:
         actor = Actor(self.api, self.store, settings.identity)
         self.reconciler = Reconciler(self.queue, self.store, observer, actor, self.health)
         self._leading: asyncio.Task[None] | None = None
+        self._stop = asyncio.Event()
         metrics.REGISTRY.register(metrics.RunCollector(self.store.runs))
 
     async def run(self) -> int:
@@ -70,22 +71,24 @@ class Operator:
             asyncio.create_task(self.health.run(), name="heartbeat"),
             asyncio.create_task(self._synchronise(), name="synchronise"),
         ]
-        stop = asyncio.Event()
-        watch = asyncio.create_task(_kopf(registry, self.settings, stop), name="kopf")
+        watch = asyncio.create_task(_kopf(registry, self.settings, self._stop), name="kopf")
         try:
-            return await _until_one_ends(watch, [self._leading, others[0]], stop)
+            return await _until_one_ends(watch, [self._leading, others[0]], self._stop)
         finally:
             await _cancel([watch, self._leading, *others])
 
     async def stop_acting(self) -> None:
-        """End all passes; what was half done is done by the next leader."""
+        """End all passes and give the lease back; what was half done is done by the next leader."""
+        self._stop.set()  # kopf waits some seconds for whoever waits for it
         if self._leading is not None:
             await _cancel([self._leading])
+        if self.settings.leader_election and self.health.leading:
+            self.health.leading = False
+            await self.lease.release()
 
     async def close(self) -> None:
-        """Give the lease back and close the connections."""
-        if self.settings.leader_election and self.health.leading:
-            await self.lease.release()
+        """Stop what still acts, and close the connections."""
+        await self.stop_acting()
         await self.api.close()
 
     async def _lead(self) -> None:

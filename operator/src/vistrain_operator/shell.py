@@ -62,6 +62,7 @@ def _configure(settings: kopf.OperatorSettings) -> None:
     settings.watching.label_selectors["", "pods"] = selector
     settings.watching.chunk_size = 500
     settings.execution.max_workers = 1
+    settings.queueing.exit_timeout = 0.5  # an event that was not handled is seen again by the next leader
 
 
 def _login(r: kopf.OperatorRegistry, config: Configuration) -> None:
