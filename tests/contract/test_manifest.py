@@ -1,10 +1,11 @@
 """What a person reads when a manifest is wrong."""
 
 import json
+import re
 
 import pytest
 
-from support.contract.manifests import EXAMPLES, base, changed, steps
+from support.contract.manifests import EXAMPLES, ROOT, base, changed, steps
 from vistrain_api.manifest import ManifestError, load, parse, read_yaml
 
 
@@ -109,6 +110,12 @@ def test_metadata_of_the_api_server_is_let_pass():
         "metadata": {"name": "a", "resourceVersion": "1", "managedFields": [{}], "generation": 3}
     }
     assert parse(manifest).metadata.name == "a"
+
+
+def test_the_guides_manifest_is_valid():
+    guide = (ROOT / "docs" / "manifest.md").read_text()
+    blocks = re.findall(r"```yaml\n(.*?)```", guide, re.DOTALL)
+    assert [parse(read_yaml(block)).metadata.name for block in blocks] == ["yolox-s-front"]
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)

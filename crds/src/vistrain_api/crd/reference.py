@@ -131,6 +131,10 @@ def _bounds(node: Schema) -> Iterator[str]:
         yield f"{low} to {high} characters" if low else f"at most {high} characters"
     if "pattern" in node:
         yield f"`{node['pattern']}`"
+    yield from _bounds_of_items(node)
+
+
+def _bounds_of_items(node: Schema) -> Iterator[str]:
     low, high = node.get("minItems"), node.get("maxItems", node.get("maxProperties"))
     if high is not None:
         yield f"{low} to {high} items" if low else f"at most {high} items"
