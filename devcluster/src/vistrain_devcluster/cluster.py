@@ -98,10 +98,14 @@ class Cluster:
 
     # Up -------------------------------------------------------------------------------------------
 
-    def up(self, nodes: Sequence[NodeSpec] = DEFAULT_NODES) -> None:
+    def up(
+        self, nodes: Sequence[NodeSpec] = DEFAULT_NODES, *, prepare: Callable[[], object] | None = None
+    ) -> None:
         """Brings the cluster up and returns when every node is Ready. What is up already is left alone.
 
-        State that is there (after a reboot, or after the supervisor was killed) is taken up again.
+        State that is there (after a reboot, or after the supervisor was killed) is taken up again. ``prepare``
+        is called between the start of the control plane, with its registry, and that of the nodes: what it
+        puts into the image template is on every node from the first moment.
         """
         with self._locked():
             if self.running():
@@ -124,6 +128,8 @@ class Cluster:
             record.boot_id, record.dead, record.cut = current_boot(), [], []
             self.ledger.write(record)
             self._start_control_plane(programs)
+            if prepare:
+                prepare()
             self._start_nodes(self.nodes())
             # Pods are refused in a namespace that has no service account yet.
             account = "/api/v1/namespaces/default/serviceaccounts/default"

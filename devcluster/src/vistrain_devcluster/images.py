@@ -38,30 +38,34 @@ def build(name: str, report: Report = print, source: Path = REPOSITORY_ROOT) -> 
 
     Raises BuildahError, whose message ends with the log of the step that failed.
     """
+    with buildah.alone():
+        return _build(name, report, source)
+
+
+def _build(name: str, report: Report, source: Path) -> str:
     dockerfile = source / f"Dockerfile.{name}"
     if not dockerfile.exists():
         raise FileNotFoundError(
             f"{dockerfile} is missing: images are built from a checkout of the repository"
         )
     begin = time.monotonic()
-    with buildah.alone():
-        base = base_image.ensure(report)
-        log = buildah.store() / f"build-{name}.log"
-        text = buildah.run(
-            "build",
-            "--pull-never",
-            "--layers",
-            # A fixed time: the same content gives the same digest.
-            f"--timestamp={os.environ.get('SOURCE_DATE_EPOCH', '0')}",
-            f"--build-arg=BASE={base}",
-            *_machine_arguments(),
-            f"--file={dockerfile}",
-            f"--tag={local_name(name)}",
-            str(source),
-            follow=_Steps(name, report),
-            log=log,
-        )
-        _forget_old(name, text)
+    base = base_image.ensure(report)
+    log = buildah.store() / f"build-{name}.log"
+    text = buildah.run(
+        "build",
+        "--pull-never",
+        "--layers",
+        # A fixed time: the same content gives the same digest.
+        f"--timestamp={os.environ.get('SOURCE_DATE_EPOCH', '0')}",
+        f"--build-arg=BASE={base}",
+        *_machine_arguments(),
+        f"--file={dockerfile}",
+        f"--tag={local_name(name)}",
+        str(source),
+        follow=_Steps(name, report),
+        log=log,
+    )
+    _forget_old(name, text)
     image = buildah.image_id(local_name(name))
     assert image is not None
     report(f"image {name}: built in {time.monotonic() - begin:.1f} s ({image[:12]})")
@@ -107,10 +111,12 @@ def publish(
     """Builds and pushes the product's images; their references by digest, as the Helm chart takes them."""
     references = {}
     for name in products:
-        build(name, report, source)
-        begin = time.monotonic()
-        report(f"image {name}: pushing to {registry}")
-        references[name] = push(local_name(name), registry, f"vistrain/{name}", insecure=insecure)
+        # One hold for both: another build must not take away the image that is being pushed.
+        with buildah.alone():
+            _build(name, report, source)
+            begin = time.monotonic()
+            report(f"image {name}: pushing to {registry}")
+            references[name] = push(local_name(name), registry, f"vistrain/{name}", insecure=insecure)
         report(f"image {name}: pushed in {time.monotonic() - begin:.1f} s as {references[name]}")
     return references
 

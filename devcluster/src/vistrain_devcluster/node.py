@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 
-from vistrain_devcluster import launcher, network
+from vistrain_devcluster import image_template, launcher, network
 from vistrain_devcluster.cgroups import Cgroups
 from vistrain_devcluster.config import ClusterConfig, NodeSpec
 from vistrain_devcluster.ledger import Ledger
@@ -111,6 +111,8 @@ class Node:
 
     def start(self) -> None:
         """Plugs the node in and starts it. A running one is left alone."""
+        if not self.supervisor.alive():
+            image_template.seed(self.config, self.spec.name)
         self.ledger.note(cgroups=[self.config.node_cgroup(self.spec.name)])
         self.cgroups.make(f"{self.config.node_cgroup(self.spec.name)}/system")
         network.make_node(self.config, self.ledger, self.spec, self.ledger.read().nodes)

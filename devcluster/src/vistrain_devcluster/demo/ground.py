@@ -7,7 +7,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from vistrain_devcluster import buildah, images, registry, requirements
+from vistrain_devcluster import buildah, delivery, images, requirements
 from vistrain_devcluster.cluster import Cluster, RequirementsMissing
 from vistrain_devcluster.config import ClusterConfig
 from vistrain_devcluster.demo import objects
@@ -85,18 +85,11 @@ def dev_cluster(teller: Teller) -> Place:
     config = ClusterConfig.from_environment()
     cluster = Cluster(config, teller.live)
     try:
-        with teller.stage("Bringing up a real Kubernetes on this machine"):
+        with teller.stage("Bringing up a real Kubernetes on this machine, with the images of this checkout"):
             if requirements.missing_packages():
                 teller.live("installing what Debian has of it")
                 requirements.install()
-            cluster.up()
-            registry.wait(config.registry)
-        with teller.stage("Building the images and pushing them to the local registry"):
-            references = images.publish(config.registry, teller.live)
-        with teller.stage("Pulling the trainer's image onto the nodes"):
-            for node in cluster.running_nodes():
-                teller.live(f"{node.spec.name} pulls {references['trainer']}")
-                node.pull(references["trainer"])
+            references = delivery.up_with_images(cluster, teller.live)
     except RequirementsMissing as missing:
         raise GroundError("this machine lacks:\n  " + "\n  ".join(missing.problems)) from missing
     except (RuntimeError, OSError) as error:
@@ -145,7 +138,7 @@ def _load(name: str, context: str, teller: Teller) -> str:
             command = ["minikube", "image", "load", str(archive), "--profile", context]
         else:
             raise GroundError(
-                f"context {context!r} is neither kind's nor minikube's, so images reach it by a registry only: "
+                f"context {context!r} is neither kind's nor minikube's; images reach it by a registry only: "
                 f"make demo CONTEXT={context} REGISTRY=host:port"
             )
         done = subprocess.run(command, capture_output=True, text=True, check=False)

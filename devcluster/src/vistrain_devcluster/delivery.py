@@ -1,0 +1,39 @@
+"""Brings a cluster up with this checkout's images on its nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from vistrain_devcluster import image_template, images, registry
+from vistrain_devcluster.cluster import Cluster
+from vistrain_devcluster.node import Node
+
+
+def up_with_images(cluster: Cluster, report: Callable[[str], None] = print) -> dict[str, str]:
+    """Brings ``cluster`` up and its nodes to the images of this checkout; their references by digest.
+
+    A cluster that is down gets the images into the template, before its nodes start; the nodes of one that is
+    up pull what they lack: after a change of code, one small layer.
+    """
+    config = cluster.config
+    references: dict[str, str] = {}
+
+    def prepare() -> None:
+        registry.wait(config.registry)
+        references.update(images.publish(config.registry, report))
+        pause = images.pause_archive(config)
+        image_template.prepare(config, references.values(), [pause], config.registry, report)
+
+    cluster.up(prepare=prepare)
+    if not references:
+        references.update(images.publish(config.registry, report))
+
+    def pull(node: Node) -> None:
+        for reference in sorted(set(references.values()) - node.images()):
+            report(f"{node.spec.name} pulls {reference}")
+            node.pull(reference)
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(pull, cluster.running_nodes()))
+    return references
