@@ -61,6 +61,19 @@ def test_a_typo_is_refused_by_kubectl_and_locally(server, field, hint):
         parse(manifest)
 
 
+def test_a_typo_is_refused_by_server_side_apply(server):
+    manifest = changed(base(), steps("spec.schedule.epoch"), 1)
+    with pytest.raises(KubectlError, match=r"spec\.schedule\.epoch"):
+        server.kubectl.run("apply", "--server-side", "-f", "-", stdin=json.dumps(manifest))
+
+
+def test_a_client_that_does_not_ask_for_strictness_loses_the_field(server):
+    manifest = changed(base(), steps("spec.schedule.epoch"), 1)
+    answer = server.create(manifest, strict=False)
+    assert answer.accepted
+    assert "epoch" not in answer.body["spec"]["schedule"]
+
+
 # One of each kind, through kubectl itself, as a person meets it.
 SAMPLE = [
     ("spec.model.yolox.variant", "xl", "Unsupported value"),

@@ -58,9 +58,9 @@ class Server:
         """End the connection."""
         self._connection.close()
 
-    def create(self, manifest: Manifest, *, dry_run: bool = True) -> Answer:
-        """Create a run as `kubectl apply` does (unknown fields refused); nothing is stored by a dry run."""
-        query = "?fieldValidation=Strict" + ("&dryRun=All" if dry_run else "")
+    def create(self, manifest: Manifest, *, dry_run: bool = True, strict: bool = True) -> Answer:
+        """Create a run, as `kubectl apply` does when `strict`; nothing is stored by a dry run."""
+        query = f"?fieldValidation={'Strict' if strict else 'Warn'}" + ("&dryRun=All" if dry_run else "")
         return self._ask("POST", query, manifest, "application/json")
 
     def patch(self, name: str, change: dict[str, Any], *, subresource: str = "") -> Answer:
