@@ -103,9 +103,9 @@ class Cluster:
     ) -> None:
         """Brings the cluster up and returns when every node is Ready. What is up already is left alone.
 
-        State that is there (after a reboot, or after the supervisor was killed) is taken up again. ``prepare``
-        is called between the start of the control plane, with its registry, and that of the nodes: what it
-        puts into the image template is on every node from the first moment.
+        State that is there (after a reboot, or after the supervisor was killed) is taken up again.
+        ``prepare`` is called between the start of the control plane, with its registry, and that of the
+        nodes: what it puts into the image template is on every node from the first moment.
         """
         with self._locked():
             if self.running():
