@@ -122,7 +122,10 @@ class Pods:
             try:
                 return text in self.log(name)
             except ApiError as error:
-                if error.status != 400:  # the container is still being made
+                if error.status not in (
+                    400,
+                    404,
+                ):  # the container, or the kubelet's view of it, is being made
                     raise
                 return False
 

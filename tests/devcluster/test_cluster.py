@@ -135,7 +135,7 @@ def test_pod_security_is_enforced(cluster: Cluster, pods: Any) -> None:
     wait_until("its service account is made", lambda: cluster.api.exists(account), SECONDS, "")
     spec = {"containers": [{"name": "x", "image": "x", "securityContext": {"privileged": True}}]}
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "x"}, "spec": spec}
-    with pytest.raises(ApiError, match='violates PodSecurity "restricted') as refused:
+    with pytest.raises(ApiError, match=r"violates PodSecurity .*restricted") as refused:
         cluster.api.call("POST", "/api/v1/namespaces/strict/pods", pod)
     assert refused.value.status == 403
     cluster.api.delete("/api/v1/namespaces/strict")

@@ -202,7 +202,11 @@ def write_node_files(config: ClusterConfig, node: NodeSpec, cgroups: Cgroups) ->
     (state / "kubelet.yaml").write_text(
         yaml.safe_dump({k: v for k, v in kubelet.items() if v is not None}, sort_keys=False)
     )
-    (state / "kube-proxy.yaml").write_text(yaml.safe_dump(kube_proxy_config(config, node), sort_keys=False))
+    proxy = yaml.safe_dump(kube_proxy_config(config, node), sort_keys=False)
+    proxy_file = state / "kube-proxy.yaml"
+    # kube-proxy ends itself whenever its file is written, also with what it held before.
+    if not proxy_file.exists() or proxy_file.read_text() != proxy:
+        proxy_file.write_text(proxy)
     for host, content in registry_hosts(config).items():
         hosts = config.registry_config / host
         hosts.mkdir(parents=True, exist_ok=True)

@@ -43,10 +43,13 @@ class Program:
     directory: str = "/"
 
 
-def _quoted(argument: str) -> str:
-    # supervisord splits as a shell does and expands %(name)s.
-    escaped = argument.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
-    return f'"{escaped}"'
+def _quoted(text: str) -> str:
+    """``text`` as one word of supervisord's configuration, which has no escapes for some characters."""
+    if any(mark in text for mark in ('"', "\\", "\n", " ;", " #")):
+        raise ValueError(
+            f"supervisord's configuration cannot hold {text!r}: a quote, backslash or comment mark"
+        )
+    return '"' + text.replace("%", "%%") + '"'
 
 
 def render(programs: Sequence[Program], *, socket: Path, logs: Path, name: str) -> str:
