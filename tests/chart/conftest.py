@@ -32,7 +32,7 @@ def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlP
         for plural in MONITORS:
             file = folder / f"monitoring.coreos.com_{plural}.yaml"
             plane.kubectl.run("apply", "--server-side", "-f", str(file))
-            plane.kubectl.run("wait", "--for=condition=Established", f"crd/{plural}.monitoring.coreos.com")
+            plane.await_crd(f"{plural}.monitoring.coreos.com")
         for namespace in ("vistrain-system", "team-a", "team-b"):
             plane.kubectl.run("create", "namespace", namespace)
             # A pod is refused until the controller has made the namespace's default account.

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from support.control_plane import ControlPlane
 from support.helm import Helm, HelmError
 from support.runs import TINY
 from vistrain_devcluster.kubectl import Kubectl
@@ -24,9 +25,9 @@ IDLE = {"replicas": 0}
 
 
 @pytest.fixture(scope="module")
-def release(releases: Helm, kubectl: Kubectl) -> Helm:
+def release(releases: Helm, control_plane: ControlPlane, kubectl: Kubectl) -> Helm:
     releases.install("vistrain", "vistrain-system", IDLE)
-    kubectl.run("wait", "--for=condition=Established", f"crd/{CRD}")
+    control_plane.await_crd(CRD)
     kubectl.run("apply", "--namespace", "team-a", "-f", "-", stdin=json.dumps(RUN))
     return releases
 

@@ -202,6 +202,7 @@ def test_nodes_are_all_that_is_refused_where_they_may_not_be_read(
 
 def settled(bench: Bench) -> None:
     """Wait until the authoriser knows the new bindings: what it refuses before that is no rule's fault."""
+    bench.plane.await_crd("detectortrainings.vistrain.dev")
     who = f"--as={user_name(bench.system, bench.account)}"
     for verb, what, where in (
         ("list", "detectortrainings.vistrain.dev", bench.namespace),

@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from support.built import built
 from support.ports import free_ports
+from support.runs import wait_for
 from vistrain_devcluster import binaries
 from vistrain_devcluster.kubectl import Kubectl
 
@@ -49,6 +50,15 @@ class ControlPlane:
     def kubectl(self) -> Kubectl:
         """kubectl as the administrator."""
         return Kubectl(str(self.binaries / "kubectl"), str(self.kubeconfig))
+
+    def await_crd(self, name: str) -> None:
+        """Wait until the API server serves a CustomResourceDefinition (`kubectl wait` fails on a new one)."""
+
+        def established() -> bool:
+            conditions = self.kubectl.get("crd", name).get("status", {}).get("conditions") or []
+            return any(c["type"] == "Established" and c["status"] == "True" for c in conditions)
+
+        wait_for(f"CRD {name}", established)
 
     def __enter__(self) -> ControlPlane:
         etcd, peer, port = free_ports(3)
