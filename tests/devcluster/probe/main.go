@@ -3,6 +3,8 @@
 //	probe env              print the environment, then wait
 //	probe eat MEBIBYTES    use that much memory, then wait
 //	probe dial ADDRESS     connect by TCP, print "connected", then wait
+//	probe write PATH TEXT  write TEXT to a new file, print "written", then wait
+//	probe read PATH        print a file, then wait
 //	probe tick             print a number each 100 ms
 //
 // Each ends on SIGTERM with exit code 75, after printing "terminated".
@@ -61,6 +63,13 @@ func run(what string, arguments []string) {
 			time.Sleep(200 * time.Millisecond)
 		}
 		fmt.Println("connected")
+	case "write":
+		check(os.WriteFile(arguments[0], []byte(arguments[1]), 0o644))
+		fmt.Println("written")
+	case "read":
+		text, err := os.ReadFile(arguments[0])
+		check(err)
+		fmt.Println(string(text))
 	case "tick":
 		for number := 0; ; number++ {
 			fmt.Println(number)
