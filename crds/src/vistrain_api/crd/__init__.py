@@ -1,1 +1,1 @@
-"""The CustomResourceDefinition and its reference, made from the models."""
+"""What is generated from the models: the CustomResourceDefinition, its reference."""
