@@ -15,6 +15,7 @@ from pathlib import Path
 from vistrain_devcluster import (
     binaries,
     control_plane,
+    image_template,
     images,
     launcher,
     network,
@@ -221,6 +222,7 @@ class Cluster:
                 shutil.rmtree(self.config.state)
             if not keep_images:
                 shutil.rmtree(self.config.cache / "nodes" / self.config.name, ignore_errors=True)
+                shutil.rmtree(image_template.folder(self.config), ignore_errors=True)
             self.ledger.forget()
         (self.config.state_root / f"{self.config.name}.lock").unlink(missing_ok=True)
         _remove_if_empty(self.config.state_root)
