@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import signal
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -61,17 +62,20 @@ class BatchIterator(Generic[Batch]):
         self._count = len(count)
         self._workers: list[Any] = []
         self._kills = memory_kills()
-        loader = DataLoader(
-            _Made(make),
-            batch_size=None,
-            sampler=count,
-            collate_fn=_unchanged,
-            num_workers=min(workers, len(count)),
-            pin_memory=pin_memory,
-            worker_init_fn=prepare_worker,
-            multiprocessing_context="fork" if workers and len(count) else None,
-            generator=torch.Generator(),  # else PyTorch draws from the global one
-        )
+        with warnings.catch_warnings():
+            # More workers than cores is the manifest's choice.
+            warnings.filterwarnings("ignore", "This DataLoader will create", UserWarning)
+            loader = DataLoader(
+                _Made(make),
+                batch_size=None,
+                sampler=count,
+                collate_fn=_unchanged,
+                num_workers=min(workers, len(count)),
+                pin_memory=pin_memory,
+                worker_init_fn=prepare_worker,
+                multiprocessing_context="fork" if workers and len(count) else None,
+                generator=torch.Generator(),  # else PyTorch draws from the global one
+            )
         before = set(multiprocessing.active_children())
         with _unchanged_child_handler():
             self._batches: Iterator[Any] | None = iter(loader)
