@@ -106,7 +106,7 @@ class Loop:
         state = self._state
         self._reporter.step(state.step)
         self._checkpointer.check()
-        stage("step")
+        stage("step", state.step)
         ends_epoch = state.step % self._per_epoch == 0
         if state.step % self._log_every == 0 or ends_epoch:
             self._log(losses)
@@ -182,8 +182,8 @@ class Loop:
     def _require_finite(self, losses: Mapping[str, float]) -> None:
         if self._state.precision.collapsed or not all(math.isfinite(value) for value in losses.values()):
             raise Diverged(
-                f"the loss is not finite at step {self._state.step} ({dict(losses)}); "
-                "what was saved before is whole. Lower spec.schedule.learningRate, lengthen spec.schedule.warmupEpochs, or say "
+                f"the loss is not finite at step {self._state.step} ({dict(losses)}); what was saved before "
+                "is whole. Lower spec.schedule.learningRate, lengthen spec.schedule.warmupEpochs, or say "
                 "spec.schedule.precision bf16 or fp32"
             )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -22,19 +22,25 @@ from vistrain_trainer.engine.status import local_status
 from vistrain_trainer.errors import Fenced
 from vistrain_trainer.telemetry.progress import ProgressBoard
 
+if TYPE_CHECKING:
+    from vistrain_trainer.engine.startup import TaskFactory
+
 log = structlog.get_logger()
 
 
-def run(manifest: DetectorTraining, options: RunOptions) -> int:
-    """Run one attempt; its exit code. Every end is told: log, termination message, attempts.jsonl, status."""
+def run(manifest: DetectorTraining, options: RunOptions, make_task: TaskFactory | None = None) -> int:
+    """Run one attempt; its exit code. Every end is told: log, termination message, attempts.jsonl, status.
+
+    `make_task` makes what is trained; the manifest's detector when none.
+    """
     pod = options.pod
     board = ProgressBoard(attempt=pod.attempt or 1, pod_uid=pod.pod_uid, termination_log=pod.termination_log)
     board.set(epochs=manifest.spec.schedule.epochs)
-    attempt = Attempt(manifest, options, board)
+    attempt = Attempt(manifest, options, board, make_task)
     try:
         end = attempt.run()
-    except signals.Interrupted as stopped:
-        end = End(ExitCode.STOPPED, None, attempt.stop_message(str(stopped)), expected=True)
+    except signals.Interrupted:
+        end = End(ExitCode.STOPPED, None, attempt.stop_message(), expected=True)
     except Exception as error:
         end = explain(error)
         if end.expected:
@@ -48,8 +54,15 @@ def run(manifest: DetectorTraining, options: RunOptions) -> int:
 class Attempt:
     """One start of a run."""
 
-    def __init__(self, manifest: DetectorTraining, options: RunOptions, board: ProgressBoard) -> None:
+    def __init__(
+        self,
+        manifest: DetectorTraining,
+        options: RunOptions,
+        board: ProgressBoard,
+        make_task: TaskFactory | None,
+    ) -> None:
         self._manifest = manifest
+        self._make_task = make_task
         self._options = options
         self._board = board
         self._folder = RunFolder(options.output, manifest)
@@ -75,16 +88,20 @@ class Attempt:
             node=pod.node_name,
         )
         stage("startup.imports")
+        from vistrain_trainer.detectors import task_for
         from vistrain_trainer.engine.training import train
 
         signals.defer(lambda: signals.watch_grace(self._last_words_in_need))
-        return train(self._manifest, self._options, self._folder, self._fence, self._attempts, self._board)
+        make_task = self._make_task or task_for
+        return train(
+            self._manifest, self._options, make_task, self._folder, self._fence, self._attempts, self._board
+        )
 
-    def stop_message(self, signal_name: str) -> str:
+    def stop_message(self) -> str:
         """What is said after a stop request."""
         saved = self._board.progress().last_checkpoint
         where = f"saved at step {saved.step}" if saved is not None else "nothing was trained yet"
-        return f"stopped by {signal_name or 'request'}; {where}"
+        return f"stopped by {signals.request.signal_name}; {where}"
 
     def end(self, end: End) -> None:
         """Tell how the attempt ends. What cannot be told for want of a volume is left out."""

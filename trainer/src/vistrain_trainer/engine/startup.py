@@ -171,8 +171,7 @@ def _load_initial(
             field=f"{field}.path",
             value=reference.path,
             problem=f"{folder} is not a whole checkpoint ({error})",
-            remedy="Name a folder such as runs/a/checkpoints/step-000000120; `vistrain checkpoint list` shows "
-            "them",
+            remedy="Name a folder such as runs/a/checkpoints/step-000000120: see `vistrain checkpoint list`",
         ) from error
     notes = task.load(model, state["model"], str(folder))
     if average is not None:

@@ -10,7 +10,6 @@ import structlog
 from vistrain_api.detector import DetectorTraining
 from vistrain_api.failures import FailureClass
 from vistrain_api.protocol import ExitCode
-from vistrain_trainer.detectors import task_for
 from vistrain_trainer.engine.attempts import AttemptLog
 from vistrain_trainer.engine.checkpoint import open_checkpoint
 from vistrain_trainer.engine.checkpointing import Checkpointer
@@ -49,11 +48,11 @@ log = structlog.get_logger()
 def train(
     manifest: DetectorTraining,
     options: RunOptions,
+    make_task: TaskFactory,
     folder: RunFolder,
     fence: Fence,
     attempts: AttemptLog,
     board: ProgressBoard,
-    make_task: TaskFactory = task_for,
 ) -> End:
     """Train from the newest checkpoint to the end. Raises what ends it early (see engine.failures)."""
     prepared = prepare(manifest, options, folder.resolved(), board, make_task)

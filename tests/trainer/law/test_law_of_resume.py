@@ -1,0 +1,126 @@
+"""The law of resume: killed at any moment, any number of times, a run ends with the bits of an untouched one."""
+
+from __future__ import annotations
+
+import csv
+import json
+import random
+import signal
+from pathlib import Path
+
+import pytest
+
+STOPPED = 75
+EPOCHS, STEPS = 5, 30  # 24 pictures, batches of 4
+
+
+def kill_points(seed: int) -> list[str]:
+    """Places in the order in which a run comes by, so that each is reached: one start is killed at each.
+
+    Checkpoints are at the ends of epochs (steps 6, 12, ...) and where SIGTERM asked for one. Warm-up is the first
+    epoch; the no-aug epochs begin with the 19th step.
+    """
+    chosen = random.Random(seed)
+
+    def some(first: int, last: int, kind: str) -> str:
+        return f"step@{chosen.randint(first, last)}={kind}"
+
+    start_up = ["startup.imports=TERM", "startup.task=KILL", "startup.built=TERM"]
+    warm_up = [some(1, 5, "KILL"), some(2, 4, "TERM"), "startup.restored=KILL", "startup.restored=TERM"]
+    stages = ["snapshot", "begin", "write", "meta", "rename"]
+    before_rename = [f"save.{stage}=KILL" for stage in stages]
+    evaluation = ["evaluate.begin=KILL", "evaluate.batch=TERM", "evaluate.batch:2=KILL", "evaluate.done=KILL"]
+    best = ["best.weights=KILL", "best.evaluation=KILL"]
+    after_rename = ["save.renamed=KILL", "save.index=KILL"]
+    middle = [some(13, 15, "TERM"), some(16, 17, "KILL")]
+    switch = ["step@18=KILL", "epoch.saving=TERM", "step@19=KILL", "step@19=TERM"]
+    late = [
+        some(20, 21, "TERM"),
+        some(22, 23, "KILL"),
+        "save.discard=KILL",
+        some(26, 29, "KILL"),
+        some(25, 28, "TERM"),
+    ]
+    end = ["final.begin=KILL", "final.export=TERM", "final.result=KILL", "final.done=KILL"]
+    saving = [*before_rename, "save.rename=TERM"]
+    return [*start_up, *warm_up, *saving, *evaluation, *best, *after_rename, *middle, *switch, *late, *end]
+
+
+class Run:
+    """A run folder and its last words."""
+
+    def __init__(self, folder: Path, arguments: list[str]) -> None:
+        self.folder = folder
+        self.words = folder.with_suffix(".words")
+        self.arguments = [*arguments, "--output", str(folder)]
+
+    def environment(self, place: str = "") -> dict[str, str]:
+        return {
+            "VISTRAIN_TEST_SIGNALS": place,
+            "VISTRAIN_GRACE_SECONDS": "60",
+            "VISTRAIN_TERMINATION_LOG": str(self.words),
+        }
+
+    def last_words(self) -> dict:
+        return json.loads(self.words.read_text())
+
+    def log_rows(self) -> list[dict]:
+        return [json.loads(line) for line in (self.folder / "log.jsonl").read_text().splitlines()]
+
+    def metrics_rows(self) -> list[dict]:
+        with (self.folder / "metrics.csv").open() as file:
+            return list(csv.DictReader(file))
+
+
+def comparable(row: dict) -> dict:
+    """A row without what depends on the clock."""
+    return {
+        key: value
+        for key, value in row.items()
+        if key not in ("time", "seconds", "images_per_second", "data_wait_ratio")
+    }
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp32"])
+def test_killed_anywhere_ends_with_the_same_bits(command, world, manifest, tmp_path, precision):
+    arguments = ["run", "-f", str(manifest), "--volume", f"world={world}", "--log-every", "1", "--port", "0"]
+    arguments += ["--set", f"spec.schedule.precision={precision}"]
+    untouched, killed = Run(tmp_path / "untouched", arguments), Run(tmp_path / "killed", arguments)
+    assert command(*untouched.arguments, **untouched.environment()) == 0
+
+    places = kill_points(seed=len(precision))
+    assert len(places) >= 25
+    for place in places:
+        code = command(*killed.arguments, **killed.environment(place))
+        if place.endswith("=KILL"):
+            assert code == -signal.SIGKILL, f"{place} was not reached"
+            continue
+        assert code == STOPPED, f"{place}: {code}"
+        words = killed.last_words()
+        assert words["exitCode"] == STOPPED
+        assert "before the save was done" not in words["message"], "the grace period was used up"
+        if words.get("step", 0) > 0:
+            assert words["lastCheckpoint"]["step"] == words["step"], f"{place}: steps lost on SIGTERM"
+
+    assert command(*killed.arguments, **killed.environment()) == 0
+    assert killed.last_words()["exitCode"] == 0
+
+    assert command("checkpoint", "verify", str(killed.folder)) == 0
+    assert command("checkpoint", "diff", str(untouched.folder), str(killed.folder)) == 0
+    assert [row["step"] for row in killed.log_rows()] == list(range(1, STEPS + 1))
+    assert [int(row["epoch"]) for row in killed.metrics_rows()] == list(range(1, EPOCHS + 1))
+    assert list(map(comparable, killed.log_rows())) == list(map(comparable, untouched.log_rows()))
+    assert list(map(comparable, killed.metrics_rows())) == list(map(comparable, untouched.metrics_rows()))
+
+
+def test_diff_tells_runs_apart(command, world, manifest, tmp_path):
+    """The law's own measure: another seed must not pass."""
+    folders = []
+    for seed in (1, 2):
+        arguments = ["run", "-f", str(manifest), "--volume", f"world={world}", "--port", "0"]
+        for setting in (f"seed={seed}", "epochs=1", "warmupEpochs=0", "noAugEpochs=1"):
+            arguments += ["--set", f"spec.schedule.{setting}"]
+        folders.append(tmp_path / str(seed))
+        assert command(*arguments, "--output", str(folders[-1])) == 0
+    assert command("checkpoint", "diff", *map(str, folders)) == 1
+    assert command("checkpoint", "diff", str(folders[0]), str(folders[0])) == 0
