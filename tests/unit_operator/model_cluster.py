@@ -1,7 +1,7 @@
 """A model of a cluster, small and pure: Job controller, scheduler, kubelet, evictions, dead nodes.
 
-It knows what the real ones were measured to do (a Job with this failure policy never replaces its pod, a pod on
-a dead node stays Terminating, foreground deletion waits for pods). It stands in for them where thousands of
+It knows what the real ones were measured to do: a Job with this failure policy never replaces its pod, a pod
+on a dead node stays Terminating, foreground deletion waits for pods. It stands in for them where thousands of
 orders of events are tried; that the real ones do the same is for the tests on the dev cluster to show.
 """
 
@@ -329,12 +329,14 @@ class Cluster:
         if code == 0:
             condition = {"type": "Complete", "status": "True"}
         else:
-            text = (
-                f"Pod {name} has condition DisruptionTarget matching FailJob rule at index 0"
-                if objects.holds(pod, "DisruptionTarget")
-                else f"Container trainer for pod {name} failed with exit code {code} matching FailJob rule"
-            )
-            condition = {"type": "Failed", "status": "True", "reason": "PodFailurePolicy", "message": text}
+            reason = "PodFailurePolicy"
+            if objects.holds(pod, "DisruptionTarget"):
+                text = f"Pod {name} has condition DisruptionTarget matching FailJob rule at index 0"
+            elif code is not None:
+                text = f"Container trainer for pod {name} failed with exit code {code} matching FailJob rule"
+            else:
+                reason, text = "BackoffLimitExceeded", "Job has reached the specified backoff limit"
+            condition = {"type": "Failed", "status": "True", "reason": reason, "message": text}
         condition["lastTransitionTime"] = timestamps.text(self.now)
         job["status"]["conditions"] = [condition]
 

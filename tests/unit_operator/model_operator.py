@@ -1,4 +1,4 @@
-"""The operator upon the model cluster: the real `decide`, and writes that can be cut off after any of them."""
+"""The operator upon the model cluster: the real `decide`, with writes that can be cut off."""
 
 from __future__ import annotations
 

@@ -205,7 +205,9 @@ def end_of_job(  # noqa: PLR0911 - one return per finding
     if found is None:
         if "DisruptionTarget" in text:
             return End(FailureClass.EVICTED, text, min(at, now))
-        return End(FailureClass.UNKNOWN, f"its Job failed: {text}", min(at, now))
+        # No exit code of the trainer: the pod never ran, or was taken away whole.
+        failure = FailureClass.SUSPENDED if suspending else FailureClass.DELETED
+        return End(failure, f"its pod is gone without an exit code: {text}", min(at, now))
     code = int(found.group(1))
     if code in _STOPPED:
         # A finished pod stays until somebody deletes it, so one that is gone was deleted while it ran.

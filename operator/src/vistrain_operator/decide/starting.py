@@ -77,6 +77,8 @@ def launched(draft: Draft) -> bool:
     if job is None:
         return False
     attempts.stop_stray(draft, keep=name)
+    if objects.deletion(job) is not None:
+        _hold(draft, "Stopping", f"waits for the end of {name}")
     return True
 
 

@@ -113,5 +113,6 @@ def resume(draft: Draft) -> None:
         draft.event(
             "Normal", "Unsuspended", "spec.suspend is cleared: the run goes on", str(draft.generation)
         )
+        draft.set(phase="Pending")
     if draft.find("Suspended") is not None:
         draft.condition("Suspended", "False", "NotSuspended")
