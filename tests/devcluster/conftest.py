@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import io
 import json
@@ -141,12 +142,20 @@ class Pods:
 
 
 @pytest.fixture
-def own_cluster_config() -> ClusterConfig:
+def own_cluster_config(alone: None) -> ClusterConfig:
     return own_config()
 
 
+@pytest.fixture(scope="session")
+def alone() -> Iterator[None]:
+    """Holds the tests' cluster for this session of pytest; another one waits."""
+    with Path("/run/lock/vistrain-devcluster-test").open("w") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        yield
+
+
 @pytest.fixture(scope="module")
-def cluster(probe_archive: Path) -> Iterator[Cluster]:
+def cluster(alone: None, probe_archive: Path) -> Iterator[Cluster]:
     """The tests' own cluster, up, the probe image on each node; taken down with its images afterwards."""
     made = Cluster(own_config(), report=lambda _: None)
     made.down(keep_images=False)

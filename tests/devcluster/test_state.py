@@ -222,6 +222,15 @@ def test_each_thing_that_is_missing_has_its_line(
     assert all("\n" not in line for line in found)
 
 
+def test_less_disk_is_needed_where_the_images_are(config: ClusterConfig) -> None:
+    assert requirements.needed_disk(config) == requirements.NEEDED_DISK
+    blobs = config.node_images("node-a") / "io.containerd.content.v1.content" / "blobs" / "sha256"
+    blobs.mkdir(parents=True)
+    with (blobs / "layer").open("wb") as stream:
+        stream.truncate(requirements.HELD_IMAGES + 1)
+    assert requirements.needed_disk(config) == requirements.NEEDED_DISK_AGAIN
+
+
 def test_state_below_run_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     config = ClusterConfig(state_root=Path("/run/x"), cache=tmp_path)
     assert any("VISTRAIN_STATE=/run/x" in line for line in requirements.problems(config))
