@@ -62,7 +62,8 @@ class BatchIterator(Generic[Batch]):
         self._count = len(count)
         self._workers: list[Any] = []
         self._kills = memory_kills()
-        with warnings.catch_warnings():
+        before = set(multiprocessing.active_children())
+        with warnings.catch_warnings(), _unchanged_child_handler():
             # More workers than cores is the manifest's choice.
             warnings.filterwarnings("ignore", "This DataLoader will create", UserWarning)
             loader = DataLoader(
@@ -76,8 +77,6 @@ class BatchIterator(Generic[Batch]):
                 multiprocessing_context="fork" if workers and len(count) else None,
                 generator=torch.Generator(),  # else PyTorch draws from the global one
             )
-        before = set(multiprocessing.active_children())
-        with _unchanged_child_handler():
             self._batches: Iterator[Any] | None = iter(loader)
         self._workers = [child for child in multiprocessing.active_children() if child not in before]
 

@@ -47,8 +47,11 @@ def haze_share(distance: np.ndarray | float) -> np.ndarray:
 
 
 def to_fixed(pixels: np.ndarray) -> np.ndarray:
-    """Pixels as whole numbers of 1/16 for OpenCV, kept within what it can hold."""
-    return np.round(pixels.clip(-4000, 8000) * (1 << SHIFT)).astype(np.int32)
+    """Pixels as whole numbers of 1/16 for OpenCV, kept within what it can hold.
+
+    Ours count from the corner of the first pixel, OpenCV's from its middle.
+    """
+    return np.round((pixels.clip(-4000, 8000) - 0.5) * (1 << SHIFT)).astype(np.int32)
 
 
 def _rays(view: View) -> np.ndarray:
