@@ -212,9 +212,15 @@ def test_loading_the_weights_of_another_run(make_task: MakeTask) -> None:
     torch.manual_seed(2)
     task = make_task()
     model = task.build()
-    notes = task.load(model, source, "runs/a/checkpoints/step-000000120")
+    notes = task.load(model, source, "runs/a/checkpoints/step-000000120", task.identity())
     assert all(torch.equal(tensor, source[name]) for name, tensor in model.state_dict().items())
     assert notes[0].endswith("from runs/a/checkpoints/step-000000120 (100 %)")
     with pytest.raises(BadInput) as caught:
-        task.load(model, upstream_state("tiny"), "runs/b")
+        task.load(model, upstream_state("tiny"), "runs/b", task.identity())
     assert caught.value.field == "spec.initialization.checkpoint"
+
+    fresh = task.build()
+    kept = fresh.state_dict()["head.cls_preds.0.weight"].clone()
+    notes = task.load(fresh, source, "runs/a", {"classes": [*CLASSES[1:], CLASSES[0]]})
+    assert torch.equal(fresh.state_dict()["head.cls_preds.0.weight"], kept)
+    assert "bus, bicycle, car" in notes[1]

@@ -69,15 +69,17 @@ class YoloxTask:
         model.to(memory_format=torch.channels_last)
         return model.to(self._context.device).train()
 
-    def load(self, model: nn.Module, state: Mapping[str, Tensor], source: str) -> list[str]:
-        """Load another run's weights by name and shape; say what was loaded.
+    def load(
+        self, model: nn.Module, state: Mapping[str, Tensor], source: str, identity: Mapping[str, Any]
+    ) -> list[str]:
+        """Load the weights of a run with this identity by name and shape; say what was loaded.
 
         Raises:
             BadInput: too little fits.
         """
         return yolox_weights.load_weights(
             model,
-            NamedWeights(dict(state), source),
+            NamedWeights(dict(state), source, tuple(identity["classes"])),
             variant=self._yolox.variant,
             classes=self._classes,
             floor=Weights.model_fields["min_matched"].default,

@@ -1,7 +1,7 @@
 """The parts of the `yolox` package that are used, imported without what they do not need.
 
 `yolox.models` imports `thop`, which counts operations and is not needed to train. The package of that name
-does not run on current Pythons, and its maintained fork is AGPL-3.0, so an empty module stands in for it while
+does not run on current Pythons, and its maintained fork is AGPL-3.0, so an empty module stands in while
 yolox is imported, unless one is installed.
 """
 

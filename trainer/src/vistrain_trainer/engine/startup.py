@@ -173,9 +173,9 @@ def _load_initial(
             problem=f"{folder} is not a whole checkpoint ({error})",
             remedy="Name a folder such as runs/a/checkpoints/step-000000120: see `vistrain checkpoint list`",
         ) from error
-    notes = task.load(model, state["model"], str(folder))
+    notes = task.load(model, state["model"], str(folder), stored.meta["task"])
     if average is not None:
         source = state["model"] if state["ema"] is None else state["ema"]["weights"]
-        task.load(average.model, source, str(folder))
+        task.load(average.model, source, str(folder), stored.meta["task"])
     for note in notes:
         log.info(note)

@@ -93,12 +93,14 @@ class Task(Protocol):
         """
         ...
 
-    def load(self, model: nn.Module, state: Mapping[str, Tensor], source: str) -> list[str]:
+    def load(
+        self, model: nn.Module, state: Mapping[str, Tensor], source: str, identity: Mapping[str, Any]
+    ) -> list[str]:
         """Load another run's weights (keys as in `model.state_dict()`) by name and shape; notes on what was
         loaded.
 
-        A head of another class count stays as built. Raises BadInput naming spec.initialization.checkpoint
-        when too little fits.
+        `identity` is that of the other run's task: a head of other classes, or of the same in another order,
+        stays as built. Raises BadInput naming spec.initialization.checkpoint when too little fits.
         """
         ...
 
