@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
+from pathlib import Path
 
 import pytest
 
 from support.control_plane import ControlPlane
-from support.helm import Helm, HelmError
+from support.helm import CHART, Helm, HelmError
 from support.runs import TINY
 from vistrain_devcluster.kubectl import Kubectl
 
@@ -56,6 +58,22 @@ def test_an_upgrade_leaves_runs_alone(release: Helm, kubectl: Kubectl) -> None:
     assert team.get(CRD, "kept") == before
     after = team.get("jobs", "kept-0")["metadata"]
     assert (after["uid"], after["generation"]) == (children["uid"], children["generation"])
+
+
+def test_an_upgrade_brings_the_new_crd(release: Helm, kubectl: Kubectl, tmp_path: Path) -> None:
+    """Helm never upgrades what lies in a chart's folder crds/; here the CRD is a template."""
+    uid = run_uid(kubectl)
+    newer = shutil.copytree(CHART, tmp_path / "chart")
+    [template] = (newer / "templates" / "crds").glob("*.yaml")
+    template.write_text(template.read_text().replace("description: What is trained.", "description: Newer."))
+    release.install("vistrain", "vistrain-system", IDLE, chart=newer)
+    [version] = kubectl.get("crd", CRD)["spec"]["versions"]
+    assert "Newer." in [column.get("description") for column in version["additionalPrinterColumns"]]
+    assert run_uid(kubectl) == uid
+    release.run("rollback", "vistrain", "--namespace", "vistrain-system")
+    [version] = kubectl.get("crd", CRD)["spec"]["versions"]
+    assert "Newer." not in [column.get("description") for column in version["additionalPrinterColumns"]]
+    assert run_uid(kubectl) == uid
 
 
 def test_a_second_release_beside_it(release: Helm, kubectl: Kubectl) -> None:
