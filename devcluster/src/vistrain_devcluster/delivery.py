@@ -17,11 +17,16 @@ def up_with_images(cluster: Cluster, report: Callable[[str], None] = print) -> d
     up pull what they lack: after a change of code, one small layer.
     """
     config = cluster.config
+    fresh = not config.state.exists()
     references: dict[str, str] = {}
 
     def prepare() -> None:
         registry.wait(config.registry)
         references.update(images.publish(config.registry, report))
+        if fresh:
+            # No run needs an older build any more, and each may be gigabytes.
+            keep = {f"vistrain/{name}": {text.partition("@")[2]} for name, text in references.items()}
+            registry.prune(config.registry, keep)
         pause = images.pause_archive(config)
         image_template.prepare(config, references.values(), [pause], config.registry, report)
 

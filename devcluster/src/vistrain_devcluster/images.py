@@ -33,16 +33,16 @@ class Receiver(Protocol):
     def import_image(self, archive: Path) -> None: ...
 
 
-def build(name: str, report: Report = print, source: Path = REPOSITORY_ROOT) -> str:
+def build(name: str, report: Report = print, source: Path = REPOSITORY_ROOT, tag: str = "latest") -> str:
     """Builds ``Dockerfile.NAME`` of ``source`` and returns the image's id; unchanged layers are reused.
 
     Raises BuildahError, whose message ends with the log of the step that failed.
     """
     with buildah.alone():
-        return _build(name, report, source)
+        return _build(name, report, source, tag)
 
 
-def _build(name: str, report: Report, source: Path) -> str:
+def _build(name: str, report: Report, source: Path, tag: str = "latest") -> str:
     dockerfile = source / f"Dockerfile.{name}"
     if not dockerfile.exists():
         raise FileNotFoundError(
@@ -60,21 +60,21 @@ def _build(name: str, report: Report, source: Path) -> str:
         f"--build-arg=BASE={base}",
         *_machine_arguments(),
         f"--file={dockerfile}",
-        f"--tag={local_name(name)}",
+        f"--tag={local_name(name, tag)}",
         str(source),
         follow=_Steps(name, report),
         log=log,
     )
-    _forget_old(name, text)
-    image = buildah.image_id(local_name(name))
+    _forget_old(f"{name}-{tag}", text)
+    image = buildah.image_id(local_name(name, tag))
     assert image is not None
     report(f"image {name}: built in {time.monotonic() - begin:.1f} s ({image[:12]})")
     return image
 
 
-def local_name(name: str) -> str:
+def local_name(name: str, tag: str = "latest") -> str:
     """The name of a product's image in the store."""
-    return f"localhost/vistrain/{name}:latest"
+    return f"localhost/vistrain/{name}:{tag}"
 
 
 def push(image: str, registry: str, repository: str, *, insecure: bool = True) -> str:
@@ -213,11 +213,21 @@ def _uv_cache() -> Path:
     return ClusterConfig.from_environment().cache / "uv"
 
 
-def _forget_old(name: str, log: str) -> None:
+def forget(name: str, tag: str) -> None:
+    """Removes an image that :func:`build` made; layers that no other build uses go at the next build."""
+    with buildah.alone():
+        buildah.run("rmi", local_name(name, tag))
+        _used(f"{name}-{tag}").unlink(missing_ok=True)
+
+
+def _used(build_name: str) -> Path:
+    return buildah.store() / f"used-{build_name}.txt"
+
+
+def _forget_old(build_name: str, log: str) -> None:
     """Removes layers that the newest builds do not use; each dependency set would keep gigabytes."""
     used = re.findall(r"^(?:--> (?:Using cache )?)?([0-9a-f]{11,64})$", log, re.MULTILINE)
-    record = buildah.store() / f"used-{name}.txt"
-    record.write_text("\n".join(sorted(set(used))) + "\n")
+    _used(build_name).write_text("\n".join(sorted(set(used))) + "\n")
     keep = {line for file in buildah.store().glob("used-*.txt") for line in file.read_text().split()}
     listed = buildah.run("images", "--all", "--no-trunc", "--format={{.ID}} {{.Name}}").splitlines()
     for line in listed:

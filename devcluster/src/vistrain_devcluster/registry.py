@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import subprocess
 import time
@@ -60,10 +61,19 @@ def command(config_file: Path) -> list[str]:
     return [binary, "serve", str(config_file)]
 
 
+def storage(config: ClusterConfig) -> Path:
+    """Where a cluster's registry keeps its blobs; they outlive the cluster."""
+    return config.cache / "registry" / config.name
+
+
 def program(config: ClusterConfig) -> Program:
-    """The registry as a program of the cluster's supervisord; writes its configuration file."""
-    file = write_config(config.state / "registry.yaml", config.cache / "registry", config.registry)
-    return Program("registry", command(file), priority=10)
+    """The registry as a program of the cluster's supervisord; writes its configuration file.
+
+    Before it serves, blobs of images that were pruned are deleted: only then can no push be under way.
+    """
+    file = write_config(config.state / "registry.yaml", storage(config), config.registry)
+    serve, collect = shlex.join(command(file)), shlex.join(_collect_command(file))
+    return Program("registry", ["sh", "-c", f"{collect} > /dev/null; exec {serve}"], priority=10)
 
 
 def ready(address: str) -> bool:
@@ -113,14 +123,13 @@ def prune(address: str, keep: dict[str, set[str]]) -> list[str]:
 
 def collect_garbage(config_file: Path) -> None:
     """Delete blobs that no manifest names. The registry must not be running: it could be writing one."""
-    done = subprocess.run(
-        [command(config_file)[0], "garbage-collect", "--delete-untagged", str(config_file)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = subprocess.run(_collect_command(config_file), capture_output=True, text=True, check=False)
     if done.returncode:
         raise RegistryError(f"garbage collection in the registry failed:\n{done.stderr.strip()[-1500:]}")
+
+
+def _collect_command(config_file: Path) -> list[str]:
+    return [command(config_file)[0], "garbage-collect", "--delete-untagged", str(config_file)]
 
 
 def _digest(address: str, repository: str, reference: str) -> str | None:
