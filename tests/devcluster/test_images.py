@@ -181,8 +181,7 @@ def inspect(image: str) -> dict[str, Any]:
 
 def run_in(image: str, *command: str) -> str:
     """Runs a command in a container of the image, as its user; what it prints."""
-    container = buildah.run("from", "--pull-never", image)
-    try:
+    with buildah.alone(), buildah.working_container(image) as (container, _):
         done = subprocess.run(
             buildah.command("run", "--user=65532:65532", container, "--", *command),
             env=buildah.environment(),
@@ -190,10 +189,8 @@ def run_in(image: str, *command: str) -> str:
             text=True,
             check=False,
         )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-    finally:
-        buildah.run("rm", container)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def copy_source(folder: Path, name: str) -> Path:

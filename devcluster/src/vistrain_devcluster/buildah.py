@@ -103,7 +103,10 @@ def working_container(image: str) -> Iterator[tuple[str, Path]]:
 
 @contextmanager
 def alone() -> Iterator[None]:
-    """Holds the store for a build: one at a time, and what an interrupted one left is removed first."""
+    """Holds the store for a build: one at a time, and what an interrupted one left is removed first.
+
+    Every :func:`working_container` is made inside of such a hold, or the next build takes it for a left-over.
+    """
     store().mkdir(parents=True, exist_ok=True)
     with (store() / "lock").open("w") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)
