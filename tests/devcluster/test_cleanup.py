@@ -12,6 +12,8 @@ import psutil
 import pytest
 
 from vistrain_devcluster import network
+from vistrain_devcluster.api import wait_until
+from vistrain_devcluster.cgroups import Cgroups
 from vistrain_devcluster.cluster import Cluster
 from vistrain_devcluster.config import ClusterConfig
 
@@ -131,3 +133,20 @@ def test_down_without_a_cluster_does_nothing(fresh: Cluster) -> None:
     fresh.down()
     nothing_left(fresh.config)
     assert not fresh.config.state_root.exists()
+
+
+@pytest.mark.parametrize("root", ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"])
+def test_a_real_group_is_made_killed_and_removed(root: str) -> None:
+    # On a hybrid machine the second is a real v2 hierarchy, though without controllers.
+    if not Path(root, "cgroup.procs").exists() and not any(Path(root).glob("*/cgroup.procs")):
+        root = "/sys/fs/cgroup"
+    cgroups = Cgroups(Path(root))
+    group = "/vdctest-group/node/system"
+    cgroups.make(group)
+    script = f"{cgroups.enter_command(group)}; sleep 600 & exec setsid sleep 600"
+    with subprocess.Popen(["sh", "-c", script]) as process:
+        wait_until("both are in", lambda: len(cgroups.processes("/vdctest-group")) == 2, 20, "")
+        assert cgroups.kill("/vdctest-group") == 2
+        assert process.wait(20) == -signal.SIGKILL
+    cgroups.remove("/vdctest-group")
+    assert cgroups.left("/vdctest-group") == []

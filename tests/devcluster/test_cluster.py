@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from vistrain_devcluster import status
 from vistrain_devcluster.api import ApiError, wait_until
 from vistrain_devcluster.cluster import Cluster
 from vistrain_devcluster.device_plugin.server import slice_ids
@@ -206,7 +207,7 @@ def test_a_killed_node_takes_its_pods_along_and_comes_back(cluster: Cluster, pod
     )
     # Nobody can confirm the pod's end: it stays.
     assert not pods.gone(name)
-    state = {s.spec.name: s.state for s in cluster.status()}
+    state = {s.spec.name: s.state for s in status.nodes(cluster)}
     assert state["node-a"] == "NotReady (killed)"
     cluster.start_node("node-a")
     assert _ready(cluster, "node-a")
@@ -228,7 +229,7 @@ def test_a_node_that_is_cut_off_runs_on(cluster: Cluster, pods: Any) -> None:
     )
     size = log.stat().st_size
     wait_until("the container goes on writing", lambda: log.stat().st_size > size, SECONDS, "")
-    assert {s.spec.name: s.state for s in cluster.status()}["node-b"] == "NotReady (cut off)"
+    assert {s.spec.name: s.state for s in status.nodes(cluster)}["node-b"] == "NotReady (cut off)"
     cluster.heal_node("node-b")
     wait_until("the node is Ready", lambda: _ready(cluster, "node-b"), SECONDS, "")
     wait_until("the pod is gone", lambda: pods.gone(name), SECONDS, "")

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from queue import Queue
 
 import pytest
 
@@ -17,6 +18,7 @@ from vistrain_devcluster.cgroups import Cgroups
 from vistrain_devcluster.cluster import Cluster, RequirementsMissing
 from vistrain_devcluster.config import ClusterConfig, NodeSpec
 from vistrain_devcluster.ledger import Ledger
+from vistrain_devcluster.lock import exclusive
 
 
 @pytest.fixture
@@ -150,6 +152,29 @@ def test_kill_ends_what_is_in_the_group(tmp_path: Path) -> None:
         assert process.returncode == -signal.SIGKILL
 
 
+# The lock
+
+
+def test_a_lock_whose_file_was_removed_keeps_others_out_all_the_same(tmp_path: Path) -> None:
+    path, order = tmp_path / "lock", Queue[str]()
+    waits = threading.Event()
+
+    def second() -> None:
+        with exclusive(path, waits.set):
+            order.put("second in")
+            # The file is the one that newcomers see.
+            order.put("same" if path.exists() else "gone")
+
+    with exclusive(path, lambda: None):
+        other = threading.Thread(target=second)
+        other.start()
+        assert waits.wait(20)
+        order.put("first out")
+        path.unlink()
+    other.join(20)
+    assert [order.get(timeout=1) for _ in range(3)] == ["first out", "second in", "same"]
+
+
 # Binaries
 
 
@@ -239,9 +264,10 @@ def test_without_root_nothing_is_touched(config: ClusterConfig, monkeypatch: pyt
     cluster = Cluster(config, report=lambda _: None)
     with pytest.raises(RequirementsMissing, match="root: the dev cluster needs it"):
         cluster.up()
-    for action in (cluster.down, lambda: cluster.kill_node("node-a")):
-        with pytest.raises(RuntimeError, match="run this command as root"):
-            action()
+    with pytest.raises(RuntimeError, match="run this command as root"):
+        cluster.down()
+    with pytest.raises(RuntimeError, match="run this command as root"):
+        cluster.kill_node("node-a")
     assert not config.state_root.exists()
 
 

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from vistrain_devcluster import images, requirements
+from vistrain_devcluster import status as state
 from vistrain_devcluster.cluster import Cluster, RequirementsMissing
 from vistrain_devcluster.config import DEFAULT_NODES, ClusterConfig, ConfigError, parse_slices
 
@@ -125,13 +126,13 @@ def status() -> None:
 
     def action(cluster: Cluster) -> None:
         table = Table("node", "state", "address", "slices")
-        for node in cluster.status():
+        for node in state.nodes(cluster):
             slices = ", ".join(f"{count} x {name}" for name, count in sorted(node.slices.items()))
             table.add_row(node.spec.name, node.state, node.address, slices or "none")
         if table.row_count:
             Console().print(table)
-        for owner, name, state, detail in cluster.processes():
-            print(f"{owner:12} {name:24} {state:9} {detail}")
+        for process in state.processes(cluster):
+            print(f"{process.owner:12} {process.name:24} {process.state:9} {process.description}")
         if not cluster.running():
             raise RuntimeError("the cluster is not up; run `vistrain-devcluster up`")
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from vistrain_devcluster import (
@@ -30,6 +28,7 @@ from vistrain_devcluster.api import Api, ApiError, wait_until
 from vistrain_devcluster.cgroups import Cgroups
 from vistrain_devcluster.config import DEFAULT_NODES, MIG_RESOURCE_PREFIX, ClusterConfig, NodeSpec
 from vistrain_devcluster.ledger import Ledger, current_boot
+from vistrain_devcluster.lock import exclusive
 from vistrain_devcluster.node import Node, program_name
 from vistrain_devcluster.node_files import PAUSE_IMAGE
 from vistrain_devcluster.supervision import (
@@ -52,45 +51,22 @@ class RequirementsMissing(RuntimeError):
         self.problems = list(problems)
 
 
-@dataclass(frozen=True)
-class NodeStatus:
-    """A node as seen from outside."""
-
-    spec: NodeSpec
-    state: str
-    address: str
-    slices: dict[str, str]
-
-
 class Cluster:
     """One dev cluster. Methods that change it hold a lock, so two commands never meet."""
 
     def __init__(self, config: ClusterConfig, report: Report = print) -> None:
         self.config = config
         self.report = report
+        self.lock = config.state_root / f"{config.name}.lock"
         self.ledger = Ledger(config)
         self.cgroups = Cgroups()
         self.supervisor = Supervisor(config.supervisor_socket)
         self.api = Api(config)
 
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
+    def _locked(self) -> AbstractContextManager[None]:
         if os.geteuid() != 0:
             raise RuntimeError("the dev cluster is root's: run this command as root")
-        lock = self.config.state_root / f"{self.config.name}.lock"
-        with ExitStack() as stack:
-            while True:
-                lock.parent.mkdir(parents=True, exist_ok=True)
-                stream = stack.enter_context(lock.open("w"))
-                try:
-                    fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    self.report("another vistrain-devcluster command is at work; waiting for it")
-                    fcntl.flock(stream, fcntl.LOCK_EX)
-                # `down` removes the file: a lock on one that is gone keeps nobody out.
-                if lock.exists() and os.path.samestat(lock.stat(), os.fstat(stream.fileno())):
-                    break
-            yield
+        return exclusive(self.lock, lambda: self.report("another command is at work; waiting for it"))
 
     def node(self, name: str) -> Node:
         """The node of that name. Raises when there is none."""
@@ -240,7 +216,7 @@ class Cluster:
                 shutil.rmtree(self.config.cache / "nodes" / self.config.name, ignore_errors=True)
                 shutil.rmtree(image_template.folder(self.config), ignore_errors=True)
             self.ledger.forget()
-            (self.config.state_root / f"{self.config.name}.lock").unlink(missing_ok=True)
+            self.lock.unlink(missing_ok=True)
             _remove_if_empty(self.config.state_root)
 
     def _stop_in_order(self) -> None:
@@ -301,40 +277,6 @@ class Cluster:
     def _must_run(self) -> None:
         if not self.running():
             raise RuntimeError("the cluster is not up; run `vistrain-devcluster up`")
-
-    # Status ---------------------------------------------------------------------------------------
-
-    def status(self) -> list[NodeStatus]:
-        """Each node: Ready, NotReady, dead, cut off or down, with the slices it offers."""
-        record = self.ledger.read()
-        try:
-            ready = self.api.nodes() if self.supervisor.alive() else {}
-        except (ApiError, OSError):
-            ready = {}
-        found = []
-        for spec in record.nodes:
-            state = "Ready" if ready.get(spec.name) else "NotReady" if spec.name in ready else "down"
-            if spec.name in record.dead:
-                state = f"{state} (killed)"
-            elif spec.name in record.cut:
-                state = f"{state} (cut off)"
-            slices: dict[str, str] = {}
-            if spec.name in ready:
-                allocatable = self.api.allocatable(spec.name)
-                slices = {k: v for k, v in allocatable.items() if k.startswith(MIG_RESOURCE_PREFIX)}
-            found.append(NodeStatus(spec, state, str(self.config.node_address(spec.index).ip), slices))
-        return found
-
-    def processes(self) -> list[tuple[str, str, str, str]]:
-        """Each supervised program: its owner (control plane or node), name, state and description."""
-        supervisors = [("control", self.supervisor)]
-        supervisors += [(node.spec.name, node.supervisor) for node in self.nodes()]
-        return [
-            (owner, program["name"], program["statename"], program["description"])
-            for owner, supervisor in supervisors
-            if supervisor.alive()
-            for program in supervisor.programs()
-        ]
 
 
 def _remove_if_empty(folder: Path) -> None:
