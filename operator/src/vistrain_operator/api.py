@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import os
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from kubernetes.aio.client.api_client import ApiClient
 from kubernetes.aio.client.configuration import Configuration
@@ -68,7 +69,15 @@ async def configuration(kubeconfig: str | None, context: str | None) -> Configur
     else:
         load_incluster_config(client_configuration=config)
     config.connection_pool_maxsize = CONNECTIONS
+    # Asked anew for every request, in a thread, the environment's proxies cost a quarter of the time.
+    config.client_session_kwargs = {"trust_env": _proxied(config.host)}
     return config
+
+
+def _proxied(url: str) -> bool:
+    """Whether the environment names a proxy for that address."""
+    parts = urlsplit(url)
+    return parts.scheme in getproxies() and not proxy_bypass(parts.hostname or "")
 
 
 class Api:
