@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -58,7 +59,7 @@ def test_other_curves_rise_to_the_peak_and_fall_to_the_floor(kind):
     assert rates[50] == pytest.approx(5e-3)
     assert rates[100] == max(rates) == pytest.approx(1e-2)
     assert rates[550] == pytest.approx(5.5e-3)
-    assert all(after < before for before, after in zip(rates[100:], rates[101:], strict=False))
+    assert all(after < before for before, after in pairwise(rates[100:]))
     assert rates[-1] == pytest.approx(1e-3, rel=0.02)
 
 

@@ -31,7 +31,8 @@ spec:
     train: {annotations: train.json, images: images}
     validation: {annotations: val.json, images: images}
     classes: [square]
-  schedule: {epochs: 3, batchSize: 8, learningRate: {peak: 0.05}, warmupEpochs: 1, noAugEpochs: 1, precision: fp32}
+  schedule:
+    {epochs: 3, batchSize: 8, learningRate: {peak: 0.05}, warmupEpochs: 1, noAugEpochs: 1, precision: fp32}
   checkpoint: {volume: {claimName: checkpoints}, interval: 1h}
   resources: {accelerator: {cpu: {}}, cpu: 1, memory: 4Gi, sharedMemory: 1Gi}
 """
@@ -51,8 +52,8 @@ def tiny_manifest(**settings: Any) -> DetectorTraining:
 
 
 def tiny_options(output: Path, **values: Any) -> RunOptions:
-    values = {"pod": PodEnvironment(), "port": 0, "log_every": 1} | values
-    return RunOptions(output=output, volumes=Volumes({}, in_pod=False), **values)
+    defaults = {"pod": PodEnvironment(), "port": 0, "log_every": 1, "volumes": Volumes({}, in_pod=False)}
+    return RunOptions(output=output, **defaults | values)
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ class TinyBatches:
 
 
 class TinyTask:
-    """Implements `engine.task.Task`; `poison` makes the loss of one step infinite, `value` overrides the metric."""
+    """An `engine.task.Task`; `poison`: a step of infinite loss; `values`: the metric by evaluation."""
 
     steps_per_epoch = STEPS_PER_EPOCH
 
@@ -124,7 +125,9 @@ class TinyTask:
         layers = [nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()]
         return nn.Sequential(*layers, nn.Dropout(0.2), nn.Linear(8, 1)).to(self._context.device)
 
-    def load(self, model: nn.Module, state: Mapping[str, Tensor], source: str) -> list[str]:
+    def load(
+        self, model: nn.Module, state: Mapping[str, Tensor], source: str, identity: Mapping[str, Any]
+    ) -> list[str]:
         model.load_state_dict(dict(state))
         return [f"all tensors from {source}"]
 

@@ -71,7 +71,8 @@ def command(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Command]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "2"},
+        # Threads that wait without spinning: the cores may be shared with other tests.
+        env={**os.environ, "OMP_NUM_THREADS": "2", "OMP_WAIT_POLICY": "PASSIVE"},
     )
     assert zygote.stdin is not None
     assert zygote.stdout is not None

@@ -1,4 +1,4 @@
-"""The law of resume: killed at any moment, any number of times, a run ends with the bits of an untouched one."""
+"""The law of resume: killed anywhere, any number of times, a run ends with the bits of an untouched one."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ EPOCHS, STEPS = 5, 30  # 24 pictures, batches of 4
 def kill_points(seed: int) -> list[str]:
     """Places in the order in which a run comes by, so that each is reached: one start is killed at each.
 
-    Checkpoints are at the ends of epochs (steps 6, 12, ...) and where SIGTERM asked for one. Warm-up is the first
-    epoch; the no-aug epochs begin with the 19th step.
+    Checkpoints are at the ends of epochs (steps 6, 12, ...) and where SIGTERM asked for one. Warm-up is the
+    first epoch; the no-aug epochs begin with the 19th step.
     """
     chosen = random.Random(seed)
 

@@ -15,6 +15,7 @@ from typing import IO, Any, cast
 
 from blake3 import blake3
 
+from vistrain_api.status import LastCheckpoint
 from vistrain_trainer.engine.files import replace_file, write_durably
 from vistrain_trainer.engine.stages import stage
 
@@ -47,6 +48,15 @@ class StoredCheckpoint:
     def sha256(self) -> str:
         """Digest of the state file."""
         return str(self.meta["state"]["sha256"])
+
+    def reference(self) -> LastCheckpoint:
+        """As status names it."""
+        return LastCheckpoint(
+            step=self.step,
+            path=f"{self.folder.parent.name}/{self.folder.name}",
+            sha256=self.sha256,
+            saved_at=self.meta["savedAt"],
+        )
 
     def evaluation(self) -> dict[str, Any] | None:
         """What the evaluation at this step gave; none before it is done, or when the file is not whole."""

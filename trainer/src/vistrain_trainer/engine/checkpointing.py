@@ -57,7 +57,7 @@ class Checkpointer:
         self._snapshotter = Snapshotter()
         self._snapshot: Snapshot | None = None
         self._writer = BackgroundWriter()
-        self.last = None if restored is None else _last_of(restored)
+        self.last = None if restored is None else restored.reference()
         """Newest checkpoint on the volume."""
         self.saved_step: int | None = None if restored is None else restored.step
         """Step of the newest snapshot, which is on the volume once `drain` has returned."""
@@ -98,7 +98,7 @@ class Checkpointer:
                     self._fence.check()
                     self._write_weights(weights_name, state)
                 meta = {**self._meta, "step": step, "epoch": epoch, "evaluationDue": due, "savedAt": now()}
-                self.last = _last_of(self._store.publish(state, meta, self._fence))
+                self.last = self._store.publish(state, meta, self._fence).reference()
                 self._write_index(state["best"])
                 self._store.retain(self._keep.last, best_steps, up_to=step)
             seconds = time.monotonic() - began
@@ -181,12 +181,3 @@ class Checkpointer:
     def _relative(self, step: int) -> str:
         path = self._store.path(step)
         return f"{path.parent.name}/{path.name}"
-
-
-def _last_of(stored: StoredCheckpoint) -> LastCheckpoint:
-    return LastCheckpoint(
-        step=stored.step,
-        path=f"{stored.folder.parent.name}/{stored.folder.name}",
-        sha256=stored.sha256,
-        saved_at=stored.meta["savedAt"],
-    )

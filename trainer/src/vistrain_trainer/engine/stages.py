@@ -1,7 +1,8 @@
 """Named places of a run, at which tests end the process: what the law of resume is proved at.
 
-In ordinary runs `stage` does nothing. VISTRAIN_TEST_SIGNALS names places: with `save.rename:2=KILL,step@17=TERM` the
-process kills itself the second time it comes to `save.rename`, and asks itself to stop after step 17.
+In ordinary runs `stage` does nothing. VISTRAIN_TEST_SIGNALS names places: with
+`save.rename:2=KILL,step@17=TERM` the process kills itself the second time it comes to `save.rename`, and asks
+itself to stop after step 17.
 """
 
 from __future__ import annotations

@@ -73,6 +73,7 @@ def train(
         board.set(
             phase="Starting" if found is None else "Resuming",
             restored_step=restored_step,
+            last_checkpoint=None if found is None else found.reference(),
             step=restored_step or 0,
             epoch=(restored_step or 0) // prepared.task.steps_per_epoch,
         )
@@ -120,7 +121,8 @@ def train(
             on_saved=reporter.saved,
             restored=found,
         )
-        _announce_restored(board, manifest, state, checkpointer)
+        stack.callback(checkpointer.close)
+        _announce_restored(board, manifest, state)
         log.info(
             "training" if found is None else "resumed",
             step=state.step,
@@ -207,11 +209,9 @@ def _test_best(
     return run_evaluation(prepared.task, state, test=True)
 
 
-def _announce_restored(
-    board: ProgressBoard, manifest: DetectorTraining, state: TrainingState, checkpointer: Checkpointer
-) -> None:
+def _announce_restored(board: ProgressBoard, manifest: DetectorTraining, state: TrainingState) -> None:
     """Put on the board what the checkpoint knows."""
-    board.set(results=dict(state.latest), last_checkpoint=checkpointer.last)
+    board.set(results=dict(state.latest))
     if state.best:
         board.set(best=best_metric(manifest.spec.evaluation.primary_metric.name, state.best[0]))
     board.write_last_words()
