@@ -16,7 +16,7 @@ from vistrain_devcluster.demo.tell import Teller
 
 EXAMPLE = Path("examples/quickstart.yaml")
 # The world of examples/quickstart.yaml: its header states the same command.
-WORLD = ["--scenes", "12", "--samples", "20"]
+WORLD = ["--scenes", "40", "--samples", "8"]
 
 
 def main(
