@@ -25,7 +25,7 @@ APPLY = "application/apply-patch+yaml"
 JSON = "application/json"
 # A request that takes longer is given up; the reconcile is tried again.
 TIMEOUT = 30.0
-CONNECTIONS = 32
+CONNECTIONS = 16  # each holds a quarter of a megabyte of TLS buffers
 
 
 class ApiError(Exception):

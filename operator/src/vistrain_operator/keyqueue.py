@@ -13,6 +13,7 @@ class KeyQueue:
     """As client-go's work queue: a key added while it is worked on is worked on once more afterwards."""
 
     def __init__(self) -> None:
+        self._first: deque[Key] = deque()
         self._order: deque[Key] = deque()
         self._waiting: set[Key] = set()
         self._working: set[Key] = set()
@@ -23,8 +24,8 @@ class KeyQueue:
         """Keys that wait."""
         return len(self._waiting)
 
-    def add(self, key: Key) -> None:
-        """Have the key worked on soon."""
+    def add(self, key: Key, *, first: bool = False) -> None:
+        """Have the key worked on soon; `first`: before all that are not."""
         timer = self._timers.pop(key, None)
         if timer is not None:
             timer.cancel()
@@ -32,7 +33,7 @@ class KeyQueue:
             return
         self._waiting.add(key)
         if key not in self._working:
-            self._order.append(key)
+            (self._first if first else self._order).append(key)
             self._filled.set()
 
     def add_all(self, keys: Iterable[Key]) -> None:
@@ -54,10 +55,10 @@ class KeyQueue:
 
     async def get(self) -> Key:
         """The key that waits longest; `done` must follow."""
-        while not self._order:
+        while not (self._first or self._order):
             self._filled.clear()
             await self._filled.wait()
-        key = self._order.popleft()
+        key = (self._first or self._order).popleft()
         self._waiting.discard(key)
         self._working.add(key)
         return key

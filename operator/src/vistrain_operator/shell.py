@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Protocol
 
 import kopf
 from kubernetes.aio.client.configuration import Configuration
@@ -20,7 +20,11 @@ from vistrain_operator.observe import key_of
 from vistrain_operator.observed import NodeView
 from vistrain_operator.store import Store
 
-Enqueue = Callable[[Key], None]
+
+class Enqueue(Protocol):
+    """Has a key worked on soon."""
+
+    def __call__(self, key: Key, *, first: bool = False) -> None: ...
 
 
 def registry(
@@ -125,9 +129,9 @@ def _login(r: kopf.OperatorRegistry, config: Configuration) -> None:
 
 
 def _runs(r: kopf.OperatorRegistry, watched: Store, enqueue: Enqueue) -> None:
-    async def runs(body: kopf.Body, **_: Any) -> dict[Key, Object]:
+    async def runs(body: kopf.Body, **_: Any) -> dict[Key, bytes]:
         run = dict(body)
-        return {(objects.namespace(run), objects.name(run)): store.trim_run(run)}
+        return {(objects.namespace(run), objects.name(run)): store.pack(store.trim_run(run))}
 
     kopf.index(GROUP, VERSION, RUN_PLURAL, id="runs", registry=r)(runs)
 
@@ -135,21 +139,22 @@ def _runs(r: kopf.OperatorRegistry, watched: Store, enqueue: Enqueue) -> None:
         run: Object = dict(event["object"])
         watched.synchronised = True
         watched.saw_run(run, deleted=event["type"] == "DELETED")
-        enqueue((objects.namespace(run), objects.name(run)))
+        # A run that waits for its first Job goes before those that have one.
+        enqueue((objects.namespace(run), objects.name(run)), first="status" not in run)
 
     kopf.on.event(GROUP, VERSION, RUN_PLURAL, id="run", registry=r)(on_run)
 
 
 def _children(r: kopf.OperatorRegistry, watched: Store, enqueue: Enqueue) -> None:
-    async def jobs(body: kopf.Body, **_: Any) -> dict[str, Object]:
+    async def jobs(body: kopf.Body, **_: Any) -> dict[str, bytes]:
         job = dict(body)
-        return {objects.label(job, protocol.LABEL_RUN_UID): store.trim_job(job)}
+        return {objects.label(job, protocol.LABEL_RUN_UID): store.pack(store.trim_job(job))}
 
     kopf.index("batch", "v1", "jobs", id="jobs", registry=r)(jobs)
 
-    async def pods(body: kopf.Body, **_: Any) -> dict[str, Object]:
+    async def pods(body: kopf.Body, **_: Any) -> dict[str, bytes]:
         pod = dict(body)
-        return {objects.label(pod, protocol.LABEL_RUN_UID): store.trim_pod(pod)}
+        return {objects.label(pod, protocol.LABEL_RUN_UID): store.pack(store.trim_pod(pod))}
 
     kopf.index("", "v1", "pods", id="pods", registry=r)(pods)
 

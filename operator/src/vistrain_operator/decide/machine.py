@@ -115,7 +115,7 @@ class _Version:
         return isinstance(other, _Version) and self.identity == other.identity
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=128)
 def _parse(version: _Version) -> DetectorTraining | str:
     run = version.run
     metadata = {k: v for k, v in run["metadata"].items() if k in {"name", "namespace", "uid"}}
