@@ -191,3 +191,14 @@ def test_a_picture_of_another_size_is_named(tmp_path: Path) -> None:
     path = write_dataset(tmp_path / "size")
     cv2.imwrite(str(tmp_path / "size" / "images" / "002.png"), np.zeros((30, 40, 3), np.uint8))
     assert "image 102 is 40×30 pixels" in str(refusal(lambda: read(path).read_image(2)))
+
+
+def test_grey_pictures_become_three_channels(tmp_path: Path) -> None:
+    for suffix in (".png", ".jpg"):
+        path = write_dataset(tmp_path / suffix[1:], images=1, suffix=suffix)
+        grey = tmp_path / suffix[1:] / "images" / f"000{suffix}"
+        height, width = read(path).images[0].height, read(path).images[0].width
+        cv2.imwrite(str(grey), np.full((height, width), 90, np.uint8))
+        picture = read(path).read_image(0)
+        assert picture.shape == (height, width, 3)
+        assert np.abs(picture.astype(int) - 90).max() <= 1

@@ -19,7 +19,7 @@ from vistrain_trainer.data.coco import CocoDetection
 from vistrain_trainer.data.letterbox import letterbox, padded_labels, to_planes
 from vistrain_trainer.data.loader import TrainingBatch, evaluation_batches, training_batches
 from vistrain_trainer.data.samples import TrainingSamples
-from vistrain_trainer.data.stream import SampleStream
+from vistrain_trainer.data.stream import SampleKey, SampleStream
 from vistrain_trainer.data.workers import explain_loss, memory_kills
 from vistrain_trainer.errors import BadInput, LoaderWorkerLost
 
@@ -99,6 +99,30 @@ def test_workers_outlive_signals_to_the_process_group(
                 os.kill(worker.pid or 0, number)
         got += batches
     assert_equal(got, reference)
+
+
+def test_a_stuck_worker_is_ended_at_close(samples: TrainingSamples, monkeypatch: pytest.MonkeyPatch) -> None:
+    main = os.getpid()
+    make = TrainingSamples.__getitem__
+
+    def stuck(self: TrainingSamples, key: SampleKey) -> object:
+        if os.getpid() != main and key.position > 2:
+            signal.pause()
+        return make(self, key)
+
+    monkeypatch.setattr(TrainingSamples, "__getitem__", stuck)
+    batches = training_batches(samples, STREAM, 0, 12, workers=1)
+    next(batches)
+    (worker,) = multiprocessing.active_children()
+    batches.close()
+    worker.join(5)
+    assert worker.exitcode == -signal.SIGKILL
+
+
+def test_the_main_process_keeps_its_signals(samples: TrainingSamples) -> None:
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, set())
+    with training_batches(samples, STREAM, 0, 12, workers=1):
+        assert signal.pthread_sigmask(signal.SIG_BLOCK, set()) == before
 
 
 def test_pythons_child_handler_stays_as_it_was(samples: TrainingSamples) -> None:

@@ -8,6 +8,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from multiprocessing.connection import wait
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
@@ -63,7 +64,7 @@ class BatchIterator(Generic[Batch]):
         self._workers: list[Any] = []
         self._kills = memory_kills()
         before = set(multiprocessing.active_children())
-        with warnings.catch_warnings(), _unchanged_child_handler():
+        with warnings.catch_warnings(), _undisturbed_start():
             # More workers than cores is the manifest's choice.
             warnings.filterwarnings("ignore", "This DataLoader will create", UserWarning)
             loader = DataLoader(
@@ -100,8 +101,10 @@ class BatchIterator(Generic[Batch]):
         except StopIteration:
             self.close()
             raise
-        except RuntimeError as error:
-            if all(worker.is_alive() for worker in self._workers):
+        except (RuntimeError, OSError, EOFError) as error:
+            # One that dies while it hands over a batch breaks the connection before its end is known.
+            patience = 0 if isinstance(error, RuntimeError) else 5
+            if not wait([worker.sentinel for worker in self._workers], patience):
                 raise
             raise explain_loss(self._workers, self._kills, memory_kills()) from error
         if isinstance(batch, _Refused):
@@ -119,6 +122,10 @@ class BatchIterator(Generic[Batch]):
     def close(self) -> None:
         """End the workers; afterwards there are no more batches. May be called again."""
         self._batches = None  # the last reference: PyTorch's iterator ends and joins its workers
+        for worker in self._workers:
+            # Stuck, say on a dead network volume, and deaf to SIGTERM: Python would wait for it at its exit.
+            if worker.is_alive():
+                worker.kill()
         self._workers = []
 
 
@@ -211,16 +218,18 @@ def _unchanged(batch: Any) -> Any:
 
 
 @contextmanager
-def _unchanged_child_handler() -> Iterator[None]:
-    """Undo PyTorch's SIGCHLD handler, which raises wherever the main thread is, be it in the midst of a save.
+def _undisturbed_start() -> Iterator[None]:
+    """Start workers without a gap in what they ignore, and without a trace in the main process.
 
-    A dead worker is found when its batch is asked for, at most five seconds later.
+    SIGTERM and SIGINT wait until the workers are forked, which keep them blocked. PyTorch's SIGCHLD handler
+    is undone: it raises wherever the main thread is, be it in the midst of a save. A dead worker is found
+    when its batch is asked for, at most five seconds later.
     """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.getsignal(signal.SIGCHLD)
+    child_handler = signal.getsignal(signal.SIGCHLD)
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
     try:
         yield
     finally:
-        signal.signal(signal.SIGCHLD, before if before is not None else signal.SIG_DFL)
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGCHLD, child_handler if child_handler is not None else signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)

@@ -10,7 +10,7 @@ from vistrain_trainer.data.world.catalogue import Colour
 from vistrain_trainer.data.world.projection import View, cut_polygon
 from vistrain_trainer.data.world.road import HALF_WIDTH, Road
 
-RANGE = 50.0
+RANGE = 40.0
 """Metres at which haze swallows everything; nothing further is drawn or annotated."""
 HAZE: Colour = (205, 200, 195)
 SHIFT = 4
