@@ -167,8 +167,10 @@ def _children(r: kopf.OperatorRegistry, watched: Store, enqueue: Enqueue) -> Non
     kopf.on.event("batch", "v1", "jobs", id="job", registry=r)(on_job)
 
     async def on_pod(event: kopf.RawEvent, **_: Any) -> None:
+        pod: Object = dict(event["object"])
         watched.synchronised = True
-        _enqueue_owner(dict(event["object"]), enqueue)
+        watched.saw_pod(pod, deleted=event["type"] == "DELETED")
+        _enqueue_owner(pod, enqueue)
 
     kopf.on.event("", "v1", "pods", id="pod", registry=r)(on_pod)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -12,6 +13,7 @@ from vistrain_operator.objects import Key, Object
 from vistrain_operator.observed import NodeView
 
 Index = Mapping[Any, Iterable[Any]]
+DEPARTED = 300.0  # seconds for which a deleted pod is remembered
 
 
 class Store:
@@ -28,6 +30,7 @@ class Store:
         self._nodes: Index | None = None
         self._written_runs: dict[Key, Object] = {}
         self._written_jobs: dict[str, dict[str, Object]] = {}
+        self._departed: dict[str, dict[str, tuple[float, bytes]]] = {}
         self.synchronised = False
         """Whether the watches have brought everything that was there at the start."""
 
@@ -63,7 +66,13 @@ class Store:
 
     def pods(self, run_uid: str) -> list[Object]:
         """Pods that carry the run's UID as a label."""
-        return [unpack(p) for p in self._pods[run_uid]] if run_uid in self._pods else []
+        here = [unpack(p) for p in self._pods[run_uid]] if run_uid in self._pods else []
+        departed = self._departed.get(run_uid)
+        if departed:
+            known = {objects.uid(p) for p in here}
+            fresh = time.monotonic() - DEPARTED
+            here += [unpack(p) for uid, (at, p) in departed.items() if at > fresh and uid not in known]
+        return here
 
     def all_pods(self) -> Iterator[Object]:
         """Pods of all runs."""
@@ -91,6 +100,21 @@ class Store:
         written = self._written_runs.get(key)
         if written is not None and (deleted or objects.version(run) >= objects.version(written)):
             del self._written_runs[key]
+
+    def saw_pod(self, pod: Object, *, deleted: bool) -> None:
+        """The watch brought a pod. One that ended and is deleted, as every evicted pod is, is remembered for a
+        while: how it ended stands in its last version, which may come and go between two passes."""
+        if not (deleted and objects.pod_terminal(pod)):
+            return
+        now = time.monotonic()
+        for run_uid, pods in list(self._departed.items()):
+            for uid, (at, _) in list(pods.items()):
+                if at < now - DEPARTED:
+                    del pods[uid]
+            if not pods:
+                del self._departed[run_uid]
+        departed = self._departed.setdefault(objects.label(pod, protocol.LABEL_RUN_UID), {})
+        departed[objects.uid(pod)] = (now, pack(trim_pod(pod)))
 
     def saw_job(self, job: Object) -> None:
         """The watch brought a Job, alive or deleted: from now on it is what counts."""
