@@ -102,7 +102,7 @@ class Store:
             del self._written_runs[key]
 
     def saw_pod(self, pod: Object, *, deleted: bool) -> None:
-        """The watch brought a pod. One that ended and is deleted, as every evicted pod is, is remembered for a
+        """The watch brought a pod. One that ended and is deleted, as every evicted pod is, is kept for a
         while: how it ended stands in its last version, which may come and go between two passes."""
         if not (deleted and objects.pod_terminal(pod)):
             return
