@@ -3,6 +3,7 @@
 import json
 
 import pytest
+
 from vistrain_devcluster.demo.ending import as_promised
 from vistrain_devcluster.demo.evidence import documents
 from vistrain_devcluster.demo.summary import EvidenceError, summarise
