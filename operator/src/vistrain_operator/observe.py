@@ -16,6 +16,10 @@ from vistrain_operator.observed import Observed, Report
 from vistrain_operator.store import Store, trim_job
 
 
+# Reasons of warnings that say why a Job makes no pod, or why a pod does not start.
+_TROUBLES = {"FailedCreate", "FailedMount", "FailedAttachVolume", "FailedMapVolume", "FailedCreatePodSandBox"}
+
+
 class Observer:
     """Observes one run at a time."""
 
@@ -88,7 +92,7 @@ class Observer:
         selector = f"involvedObject.uid={wanted},type=Warning"
         path = f"/api/v1/namespaces/{objects.namespace(run)}/events"
         events = (await self._api.get(path, "events", {"fieldSelector": selector})).get("items") or []
-        newest = max(events, key=_when, default=None)
+        newest = max((e for e in events if e.get("reason") in _TROUBLES), key=_when, default=None)
         return {wanted: str(newest.get("message", ""))} if newest is not None else {}
 
 

@@ -96,8 +96,8 @@ async def _ask(session: aiohttp.ClientSession, pod: Object, before: Report | Non
             progress = words.read(await response.content.read(_LIMIT))
     except (aiohttp.ClientError, TimeoutError, ValueError, OSError) as error:
         problem = f"{url}: {error or type(error).__name__}"
-        if before is None or not before.error:
-            log.info("trainer does not answer", pod=objects.name(pod), error=problem)
+        if before is not None and not before.error:
+            log.info("trainer no longer answers", pod=objects.name(pod), error=problem)
         known = before.progress if before is not None else None
         return Report(known, before.heard_at if before is not None else None, problem)
     return Report(progress, datetime.now(UTC))

@@ -45,6 +45,8 @@ def waiting(  # noqa: PLR0911 - one return per finding
         return Waiting("Stopping", f"pod {objects.name(pod)} is stopping")
     if objects.trainer_state(pod, "running") is not None:
         return None
+    if objects.trainer_state(pod, "terminated") is not None:
+        return Waiting("Finishing", "the trainer has ended; the pod follows")
     scheduled = objects.condition(pod, "PodScheduled")
     if scheduled is not None and scheduled.get("status") == "False":
         text = f"pod {objects.name(pod)} finds no node: {scheduled.get('message', '')}"
@@ -88,7 +90,7 @@ def wants_events(job: Object | None, pod: Object | None, now: datetime) -> str |
             return None
         made = objects.created(job)
         return objects.uid(job) if made is not None and now >= made + POD_EXPECTED else None
-    if objects.pod_terminal(pod) or objects.trainer_state(pod, "running") is not None:
+    if objects.pod_terminal(pod) or any(objects.trainer_state(pod, s) for s in ("running", "terminated")):
         return None
     if not (pod.get("spec") or {}).get("nodeName"):
         return None

@@ -97,7 +97,7 @@ def _attempt(draft: Draft, attempt: Attempt, words: Progress, heard_at: datetime
     notes = "; ".join(words.notes)[:1024]
     if notes and attempt.ended_at is None and notes != attempt.message:
         fields["message"] = notes
-        draft.event("Warning", "TrainerNote", f"attempt {attempt.number}: {notes}", attempt.pod_uid)
+        draft.event("Normal", "TrainerNote", f"attempt {attempt.number}: {notes}", attempt.pod_uid)
     if fields:
         attempts.replace(draft, attempt, **fields)
 

@@ -120,7 +120,7 @@ def _waits(draft: Draft, current: Attempt, pod: Object | None, job: Object | Non
         draft.set(phase="Queued")
     elif held.reason in {FailureClass.UNSCHEDULABLE.value, FailureClass.POD_REJECTED.value}:
         draft.set(phase="Pending")
-    elif held.reason not in {"Stopping", "NodeUnreachable"}:
+    elif held.reason not in {"Stopping", "Finishing", "NodeUnreachable"}:
         draft.set(phase="Starting" if current.number == 1 else "Resuming")
     if held.warn and draft.newly("Running", held.reason):
         draft.event("Warning", held.reason, held.message, current.pod_uid)
