@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -15,7 +16,8 @@ from vistrain_devcluster import network
 from vistrain_devcluster.api import wait_until
 from vistrain_devcluster.cgroups import Cgroups
 from vistrain_devcluster.cluster import Cluster
-from vistrain_devcluster.config import ClusterConfig
+from vistrain_devcluster.config import DEFAULT_NODES, ClusterConfig
+from vistrain_devcluster.ledger import Ledger
 
 pytestmark = pytest.mark.cluster
 
@@ -150,3 +152,25 @@ def test_a_real_group_is_made_killed_and_removed(root: str) -> None:
         assert process.wait(20) == -signal.SIGKILL
     cgroups.remove("/vdctest-group")
     assert cgroups.left("/vdctest-group") == []
+
+
+def test_the_bridge_keeps_its_address_when_a_node_goes(own_cluster_config: ClusterConfig) -> None:
+    # A bridge that takes its ports' address loses it with the port: every neighbour's entry would be stale.
+    config, ledger = own_cluster_config, Ledger(own_cluster_config)
+
+    def address() -> str:
+        command = ["ip", "-netns", config.control_netns, "-json", "link", "show", network.BRIDGE]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        return str(json.loads(done.stdout)[0]["address"])
+
+    try:
+        network.make_control(config, ledger)
+        before = address()
+        for node in DEFAULT_NODES:
+            network.make_node(config, ledger, node, list(DEFAULT_NODES))
+            assert address() == before
+            network.remove_node(config, node.name, node.index)
+            assert address() == before
+    finally:
+        Cluster(config, report=lambda _: None).down()
+    nothing_left(config)

@@ -292,8 +292,11 @@ def test_a_package_is_seen_by_what_it_brings(tmp_path: Path) -> None:
     assert not requirements.Package("x", (str(there), "no-such-command")).present()
 
 
-def test_install_asks_apt_for_what_is_missing_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    answers = iter([["runc"], []])
+@pytest.mark.parametrize("systemd", [True, False])
+def test_install_asks_apt_for_what_is_missing_only(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, systemd: bool
+) -> None:
+    answers = iter([["runc", "prometheus"], []])
     asked: list[list[str]] = []
 
     def run(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
@@ -301,8 +304,20 @@ def test_install_asks_apt_for_what_is_missing_only(monkeypatch: pytest.MonkeyPat
         return subprocess.CompletedProcess(command, 0, "", "")
 
     monkeypatch.setattr(requirements, "missing_packages", lambda: next(answers))
+    monkeypatch.setattr(requirements, "SYSTEMD", tmp_path if systemd else tmp_path / "none")
     monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
     monkeypatch.setattr(subprocess, "run", run)
-    assert requirements.install() == ["runc"]
-    assert asked[-1][-1] == "runc"
-    assert "--no-install-recommends" in asked[-1]
+    assert requirements.install() == ["runc", "prometheus"]
+    assert asked[1][-3:] == ["--no-install-recommends", "runc", "prometheus"]
+    # The machine gets programs, not services.
+    assert asked[2:] == ([["systemctl", "disable", "--now", "prometheus"]] if systemd else [])
+
+
+def test_a_package_manager_that_fails_is_quoted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(requirements, "missing_packages", lambda: ["runc"])
+    monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr(
+        subprocess, "run", lambda command, **_: subprocess.CompletedProcess(command, 100, "", "E: no network")
+    )
+    with pytest.raises(RuntimeError, match="`apt-get update -qq` failed:\nE: no network"):
+        requirements.install()

@@ -175,6 +175,7 @@ class Cluster:
             self.report(f"starting {node.spec.name}")
             node.start()
         for node in down:
+            node.wait_started()
             if PAUSE_IMAGE not in node.images():
                 node.import_image(images.pause_archive(self.config))
         for node in nodes:

@@ -21,6 +21,7 @@ from vistrain_devcluster.ledger import Ledger
 
 NETNS_FOLDER = Path("/run/netns")
 BRIDGE = "br0"
+BRIDGE_ADDRESS = "02:76:74:00:00:01"  # locally administered
 NODE_LINK = "eth0"
 
 
@@ -87,6 +88,8 @@ def make_control(config: ClusterConfig, ledger: Ledger) -> None:
         if not link.link_lookup(ifname=BRIDGE):
             link.link("add", ifname=BRIDGE, kind="bridge", br_stp_state=0)
         bridge = _index(link, BRIDGE)
+        # Without an address of its own a bridge takes its ports' lowest, and changes it when that port goes.
+        link.link("set", index=bridge, address=BRIDGE_ADDRESS)
         link.addr("replace", index=bridge, address=str(config.gateway.ip), prefixlen=24)
         link.link("set", index=bridge, state="up")
     with _inside(None) as host:

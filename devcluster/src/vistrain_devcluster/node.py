@@ -110,7 +110,7 @@ class Node:
         )
 
     def start(self) -> None:
-        """Plugs the node in and starts it. A running one is left alone."""
+        """Plugs the node in and switches it on. A running one is left alone."""
         if not self.supervisor.alive():
             image_template.seed(self.config, self.spec.name)
         self.ledger.note(cgroups=[self.config.node_cgroup(self.spec.name)])
@@ -120,8 +120,11 @@ class Node:
             self.ledger.note_folder(Path(inside))
             Path(inside).mkdir(parents=True, exist_ok=True)
         self.outer.start(program_name(self.spec.name), wait=False)
-        self.supervisor.wait(self.config.logs / f"{program_name(self.spec.name)}.log")
         self.ledger.mark(self.spec.name, dead=False, cut=False)
+
+    def wait_started(self) -> None:
+        """Returns once the node's process 1 answers."""
+        self.supervisor.wait(self.config.logs / f"{program_name(self.spec.name)}.log")
 
     def kill(self) -> None:
         """Power cut: every process of the node ends at once, its network is gone, its disk stays."""

@@ -19,21 +19,23 @@ NEEDED_DISK = 35 * GIB
 NEEDED_DISK_AGAIN = 6 * GIB
 HELD_IMAGES = 4 * GIB
 CNI_PLUGINS = Path("/usr/lib/cni")
+SYSTEMD = Path("/run/systemd/system")
 
 
 @dataclass(frozen=True)
 class Package:
-    """A Debian package and the files or commands by which its presence is seen."""
+    """A Debian package, the files or commands by which its presence is seen, and the service it starts."""
 
     name: str
     shows: tuple[str, ...]
+    service: str | None = None
 
     def present(self) -> bool:
         return all(Path(s).exists() if s.startswith("/") else shutil.which(s) for s in self.shows)
 
 
 PACKAGES = (
-    Package("containerd", ("containerd", "ctr", "containerd-shim-runc-v2")),
+    Package("containerd", ("containerd", "ctr", "containerd-shim-runc-v2"), "containerd"),
     Package("runc", ("runc",)),
     Package("containernetworking-plugins", (str(CNI_PLUGINS / "ptp"), str(CNI_PLUGINS / "host-local"))),
     Package("iptables", ("iptables",)),
@@ -43,8 +45,8 @@ PACKAGES = (
     Package("mount", ("mount",)),
     Package("buildah", ("buildah",)),
     Package("debootstrap", ("debootstrap",)),
-    Package("docker-registry", ("docker-registry",)),
-    Package("prometheus", ("prometheus", "promtool")),
+    Package("docker-registry", ("docker-registry",), "docker-registry"),
+    Package("prometheus", ("prometheus", "promtool"), "prometheus"),
 )
 
 
@@ -132,18 +134,22 @@ def _loads(module: str) -> bool:
 def install() -> list[str]:
     """Installs the missing Debian packages with apt-get, no others; returns their names.
 
-    Services that such packages bring (containerd, docker-registry, prometheus) are not started.
+    Services that these packages start are stopped and disabled: the cluster runs its own.
     """
     packages = missing_packages()
     if not packages:
         return []
     if shutil.which("apt-get") is None:
         raise RuntimeError(f"apt-get is not there; install by hand: {', '.join(packages)}")
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
-    for command in (
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    commands = [
         ["apt-get", "update", "-qq"],
         ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages],
-    ):
+    ]
+    services = [package.service for package in PACKAGES if package.service and package.name in packages]
+    if services and SYSTEMD.exists():
+        commands.append(["systemctl", "disable", "--now", *services])
+    for command in commands:
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         if done.returncode:
             raise RuntimeError(
