@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import errno
 from typing import NamedTuple
 
 from vistrain_api.failures import FailureClass
 from vistrain_api.protocol import ExitCode
-from vistrain_trainer.errors import BadInput, LoaderWorkerLost, StorageFault, VistrainError
+from vistrain_trainer.engine.files import as_storage_fault
+from vistrain_trainer.errors import BadInput, LoaderWorkerLost, VistrainError
 
 
 class End(NamedTuple):
@@ -32,9 +32,10 @@ def explain(error: BaseException) -> End:
         return End(int(error.exit_code), error.failure, str(error), expected=True)
     if isinstance(error, MemoryError) or "DefaultCPUAllocator" in str(error):
         return End(1, FailureClass.OUT_OF_MEMORY_HOST, f"{_HOST_MEMORY} ({error})", expected=False)
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE):
-        text = f"the volume failed: {error}"
-        return End(StorageFault.exit_code, StorageFault.failure, text, expected=False)
+    if isinstance(error, OSError):
+        fault = as_storage_fault(str(error.filename or "writing to the run folder"), error)
+        if fault is not None:
+            return End(int(fault.exit_code), fault.failure, str(fault), expected=False)
     if isinstance(error, RuntimeError):
         return _explain_torch(error)
     return _unknown(error)

@@ -30,12 +30,20 @@ def storage_faults(what: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in _FAULTS:
+        fault = as_storage_fault(what, error)
+        if fault is None:
             raise
-        raise StorageFault(
-            f"{what}: {_FAULTS[error.errno]} ({error.strerror}). Everything saved before is whole; "
-            "make room on the volume of spec.checkpoint.volume, or lower spec.checkpoint.keep"
-        ) from error
+        raise fault from error
+
+
+def as_storage_fault(what: str, error: OSError) -> StorageFault | None:
+    """The fault of the volume that an error tells of; none when it is another kind of error."""
+    if error.errno not in _FAULTS:
+        return None
+    return StorageFault(
+        f"{what}: {_FAULTS[error.errno]} ({error.strerror}). Everything saved before is whole; "
+        "make room on the volume of spec.checkpoint.volume, or lower spec.checkpoint.keep"
+    )
 
 
 def sync_folder(folder: Path) -> None:

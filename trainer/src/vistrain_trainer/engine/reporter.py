@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -41,6 +42,7 @@ class Reporter:
 
     def __post_init__(self) -> None:
         self.pace = Pace()
+        self._status = threading.Lock()
         self._stepped = False
 
     def phase(self, phase: TrainerPhase) -> None:
@@ -127,9 +129,9 @@ class Reporter:
 
     def write_status(self) -> None:
         """Rewrite status.yaml."""
-        self.steps.fence.check()
-        status = local_status(self.board.progress(), self.manifest, self.folder)
-        self.folder.write_status(status)
+        with self._status:  # both the engine's thread and the writer's come here
+            self.steps.fence.check()
+            self.folder.write_status(local_status(self.board.progress(), self.manifest, self.folder))
 
     def sync_rows(self) -> None:
         """Make rows durable: a checkpoint must not outlive the rows before it."""

@@ -28,6 +28,7 @@ class ProgressBoard:
         self._notes: list[str] = []
         self._log = termination_log
         self._length = 0
+        self._writing = threading.Lock()
 
     def set(self, **values: Any) -> None:
         """Set fields of vistrain_api.protocol.Progress."""
@@ -51,22 +52,24 @@ class ProgressBoard:
 
     def write_last_words(self) -> None:
         """Rewrite the termination message; nothing without a place for it, or when it cannot be written."""
-        if self._log is None:
-            return
-        words = termination_message(self.progress())
+        if self._log is not None:
+            with self._writing:
+                self._write(self._log, termination_message(self.progress()))
+
+    def _write(self, path: Path, words: bytes) -> None:
         # The file is a mount and cannot be renamed over. One write over the old text, padded to its length,
         # leaves whole JSON whatever moment the process is killed at.
         padded = words.ljust(self._length)
         self._length = len(words)
         try:
-            descriptor = os.open(self._log, os.O_WRONLY | os.O_CREAT, 0o644)
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o644)
             try:
                 os.pwrite(descriptor, padded, 0)
                 os.ftruncate(descriptor, len(words))
             finally:
                 os.close(descriptor)
         except OSError:
-            self.note(f"cannot write the termination message to {self._log}")
+            self.note(f"cannot write the termination message to {path}")
 
 
 def termination_message(progress: Progress) -> bytes:
