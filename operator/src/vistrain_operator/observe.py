@@ -15,7 +15,6 @@ from vistrain_operator.objects import Key, Object
 from vistrain_operator.observed import Observed, Report
 from vistrain_operator.store import Store, trim_job
 
-
 # Reasons of warnings that say why a Job makes no pod, or why a pod does not start.
 _TROUBLES = {"FailedCreate", "FailedMount", "FailedAttachVolume", "FailedMapVolume", "FailedCreatePodSandBox"}
 
