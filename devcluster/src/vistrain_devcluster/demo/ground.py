@@ -35,12 +35,13 @@ class Place:
 
     def install(self, values: dict[str, str] | None = None) -> None:
         """`helm upgrade --install` of the chart, waiting until the operator is ready."""
-        chosen = {
+        # As strings: a tag of digits is no number.
+        named = {
             **_image_values("image", self.operator_image),
             **_image_values("trainer.image", self.trainer_image),
-            **(values or {}),
         }
-        settings = [part for name, value in chosen.items() for part in ("--set", f"{name}={value}")]
+        settings = [part for name, value in named.items() for part in ("--set-string", f"{name}={value}")]
+        settings += [part for name, value in (values or {}).items() for part in ("--set", f"{name}={value}")]
         flags = [
             part
             for flag, value in (
