@@ -251,4 +251,4 @@ def test_the_trainers_image_trains_a_step_and_brings_cuda_without_a_compiler() -
     image = images.build("trainer", lambda _: None)
     program = (Path(__file__).parent / "training_step.py").read_text()
     said = json.loads(run_in(image, "/opt/vistrain/bin/python", "-c", program).splitlines()[-1])
-    assert said == {"cuda": True, "cudnn": True, "finite": True, "compiler": None, "unresolved": []}
+    assert said == {"cuda": True, "finite": True, "compiler": None, "unresolved": []}

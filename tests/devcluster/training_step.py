@@ -50,7 +50,6 @@ print(
     json.dumps(
         {
             "cuda": torch.version.cuda is not None,
-            "cudnn": bool(torch.backends.cudnn.version()),
             "finite": bool(torch.isfinite(loss)),
             "compiler": shutil.which("cc") or shutil.which("g++"),
             "unresolved": unresolved,
