@@ -113,7 +113,7 @@ KINDS: dict[str, Kind] = {
             Part((0.2, 0.42), (0.1, 0.35), (0.85, 1.0)),
             Part((0.4, 0.5), (-0.2, 0.4), (0.1, 0.95), (60, 60, 60)),
         ),
-        lanes=("parked right", "parked left"),
+        lanes=("own", "parked right", "parked left"),
     ),
     "bicycle": Kind(
         "vehicle.bicycle", 1.8, 0.7, 1.75,
@@ -137,7 +137,7 @@ KINDS: dict[str, Kind] = {
             Part((-0.25, 0.1), _FULL, (0.5, 0.84)),
             Part((-0.12, 0.08), (-0.22, 0.22), (0.84, 1.0), _WHITE),
         ),
-        lanes=("own", "oncoming", "cycle right", "cycle left"),
+        lanes=("own", "oncoming", "cycle left"),
     ),
     "pedestrian": Kind(
         "human.pedestrian.adult", 0.6, 0.7, 1.75,

@@ -22,8 +22,8 @@ GAPS: dict[str, tuple[float, float]] = {
     "oncoming": (8, 30),
     "parked right": (3, 22),
     "parked left": (3, 22),
-    "cycle right": (10, 40),
-    "cycle left": (10, 40),
+    "cycle right": (8, 28),
+    "cycle left": (8, 28),
     "pavement right": (4, 25),
     "pavement left": (4, 25),
 }
