@@ -106,12 +106,15 @@ class Runs:
             self.site.cluster.start_node(node)
 
     @contextmanager
-    def small_volume(self, claim: str, *, megabytes: int) -> Iterator[Path]:
-        """A claim on a file system of its own, so small that it fills up."""
+    def small_volume(self, claim: str, *, node: str, megabytes: int) -> Iterator[Path]:
+        """A claim on a file system of its own, on one node, so small that it fills up."""
+        machine = self.site.cluster.node(node)
         folder = self.site.cluster.config.state / f"small-{claim}"
-        folder.mkdir(parents=True, exist_ok=True)
         options = f"size={megabytes}m,mode=0777"
-        subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], check=True)
+        # In the node's own mount namespace: mounts of the machine do not reach a node that is up.
+        script = f"mkdir -p {folder} && mount -t tmpfs -o {options} tmpfs {folder}"
+        subprocess.run(machine.command(["sh", "-c", script]), check=True)
+        seen = Path(f"/proc/{machine.init_pid()}/root{folder}")
         volume = {
             "apiVersion": "v1",
             "kind": "PersistentVolume",
@@ -137,13 +140,13 @@ class Runs:
         }
         try:
             self.kubectl.apply(volume, wanted)
-            yield folder
+            yield seen
         finally:
             for run in self.made:
                 run.delete()
             self.kubectl.run("delete", "pvc", claim, "--wait", timeout=60)
             self.kubectl.run("delete", "pv", f"{self.kubectl.namespace}-{claim}", "--wait", timeout=60)
-            subprocess.run(["umount", "--lazy", str(folder)], check=True)
+            subprocess.run(machine.command(["umount", "--lazy", str(folder)]), check=True)
 
     @staticmethod
     def fill(folder: Path) -> None:

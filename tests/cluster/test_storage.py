@@ -55,12 +55,14 @@ def test_a_folder_of_another_spec_is_not_continued(runs):
 
 
 def test_a_full_disk_is_retried_within_the_budget_and_loses_nothing(runs):
-    with runs.small_volume("small", megabytes=24) as folder:
+    node = "node-a"
+    with runs.small_volume("small", node=node, megabytes=64) as folder:
         run = runs.new(
             "full",
             schedule={"epochs": 40},
             checkpoint={"volume": {"claimName": "small"}, "path": "full"},
             resilience={"maxFailures": 1},
+            scheduling={"nodeSelector": {"kubernetes.io/hostname": node}},
         ).apply()
         run.reaches_step(7)  # past its first checkpoint
         runs.wait("a checkpoint", lambda: run.status().get("lastCheckpoint"))
