@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -174,3 +175,29 @@ def test_the_bridge_keeps_its_address_when_a_node_goes(own_cluster_config: Clust
     finally:
         Cluster(config, report=lambda _: None).down()
     nothing_left(config)
+
+
+FIRST_CLUSTER = """
+import sys
+from pathlib import Path
+from vistrain_devcluster import network
+from vistrain_devcluster.cluster import Cluster
+from vistrain_devcluster.config import ClusterConfig
+from vistrain_devcluster.mounts import mount_points
+
+config = ClusterConfig(name="vdcfirst", state_root=Path(sys.argv[1]), cache=Path(sys.argv[2]))
+cluster = Cluster(config, report=lambda _: None)
+network.make_control(config, cluster.ledger)
+print("while up", "/run/netns" in mount_points())
+cluster.down()
+print("after", [str(p) for p in Path("/run").iterdir()], "/run/netns" in mount_points())
+"""
+
+
+def test_the_first_cluster_of_a_machine_leaves_no_mount(tmp_path: Path) -> None:
+    # A machine of its own: no named namespaces, an empty /run, an empty network.
+    script = 'umount --recursive /run/netns 2>&- || true; mount -t tmpfs tmpfs /run && exec "$@"'
+    machine_of_its_own = ["unshare", "--mount", "--net", "sh", "-c", script, "-"]
+    program = [sys.executable, "-c", FIRST_CLUSTER, str(tmp_path / "state"), str(tmp_path / "cache")]
+    done = subprocess.run([*machine_of_its_own, *program], capture_output=True, text=True, check=False)
+    assert done.stdout.splitlines() == ["while up True", "after [] False"], done.stderr

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -215,6 +217,18 @@ def test_a_killed_node_takes_its_pods_along_and_comes_back(cluster: Cluster, pod
     other = pods.create(["env"], node="node-a")
     pods.wait_log(other, "end of environment")
     pods.delete(other)
+
+
+def test_up_starts_a_node_whose_process_1_died(cluster: Cluster, pods: Any) -> None:
+    node = cluster.node("node-b")
+    os.kill(node.init_pid(), signal.SIGKILL)
+    wait_until("the node is down", lambda: not node.supervisor.alive(), SECONDS, "")
+    said: list[str] = []
+    Cluster(cluster.config, said.append).up()
+    assert said == ["the cluster is already up", "starting node-b", "ready: node-a, node-b"]
+    name = pods.create(["env"], node="node-b", limits={"nvidia.com/mig-3g.40gb": "1"})
+    pods.wait_log(name, "end of environment")
+    pods.delete(name)
 
 
 def test_a_node_that_is_cut_off_runs_on(cluster: Cluster, pods: Any) -> None:

@@ -18,6 +18,7 @@ from vistrain_devcluster import (
     image_template,
     images,
     launcher,
+    mounts,
     network,
     pki,
     provisioner,
@@ -207,9 +208,11 @@ class Cluster:
             if self.supervisor.alive():
                 self._stop_in_order()
             self._clear_live()
+            for mount in self.ledger.read().mounts:
+                mounts.unmount_empty(Path(mount))
             for folder in sorted(self.ledger.read().folders, key=len, reverse=True):
                 # Removing the folder below another cluster's mount would take that mount away.
-                if not _mounted_somewhere(folder):
+                if not mounts.mounted_anywhere(folder):
                     _remove_if_empty(Path(folder))
             if self.config.state.exists():
                 shutil.rmtree(self.config.state)
@@ -285,14 +288,3 @@ def _remove_if_empty(folder: Path) -> None:
         folder.rmdir()
     except OSError:
         return
-
-
-def _mounted_somewhere(folder: str) -> bool:
-    """Whether ``folder`` is a mount point in the mount namespace of any process."""
-    for mounts in Path("/proc").glob("[0-9]*/mountinfo"):
-        try:
-            if any(line.split()[4] == folder for line in mounts.read_text().splitlines()):
-                return True
-        except OSError:  # the process ended
-            continue
-    return False

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from vistrain_devcluster.config import ClusterConfig, NodeSpec
+from vistrain_devcluster.mounts import mount_points
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
@@ -26,6 +27,7 @@ class Record:
     links: list[str] = field(default_factory=list)
     cgroups: list[str] = field(default_factory=list)
     folders: list[str] = field(default_factory=list)
+    mounts: list[str] = field(default_factory=list)
     nodes: list[NodeSpec] = field(default_factory=list)
     dead: list[str] = field(default_factory=list)
     cut: list[str] = field(default_factory=list)
@@ -82,6 +84,13 @@ class Ledger:
         missing = [str(f) for f in (folder, *folder.parents) if not f.exists()]
         record.folders.extend(name for name in missing if name not in record.folders)
         self.write(record)
+
+    def note_mount(self, folder: Path) -> None:
+        """Adds ``folder``, about to become a mount point of the machine, unless it is one already."""
+        record = self.read()
+        if str(folder) not in {*mount_points(), *record.mounts}:
+            record.mounts.append(str(folder))
+            self.write(record)
 
     def put_node(self, node: NodeSpec) -> None:
         """Adds a node, or replaces the one of that name."""

@@ -82,6 +82,9 @@ def conflicting_routes(config: ClusterConfig) -> list[str]:
 def make_control(config: ClusterConfig, ledger: Ledger) -> None:
     """Makes the control plane's namespace with the bridge, and the machine's way into it. Can be repeated."""
     ledger.note(namespaces=[config.control_netns], links=[config.host_link])
+    # The first named namespace of a machine makes its folder a mount point.
+    ledger.note_folder(NETNS_FOLDER)
+    ledger.note_mount(NETNS_FOLDER)
     _make_namespace(config.control_netns)
     _write_sysctl(config.control_netns, "net/ipv4/ip_forward", "1")
     with _inside(config.control_netns) as link:
