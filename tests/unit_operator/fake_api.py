@@ -18,6 +18,8 @@ class FakeApi:
         self.version = 0
         self.refuse: dict[tuple[str, str], ApiError] = {}
         """Errors by verb and resource."""
+        self.warnings: list[Object] = []
+        """Events that a list of them finds."""
 
     def put(self, path: str, obj: Object) -> Object:
         self.version += 1
@@ -38,6 +40,9 @@ class FakeApi:
         return copy.deepcopy(self.objects.get(path))
 
     async def get(self, path: str, resource: str, query: Any = None) -> Object:
+        if resource == "events":
+            self._note("GET", resource)
+            return {"items": copy.deepcopy(self.warnings)}
         found = await self.find(path, resource)
         if found is None:
             raise ApiError(404, "NotFound", path)
