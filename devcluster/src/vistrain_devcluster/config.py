@@ -26,6 +26,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from pathlib import Path
 
+LONGEST_NODE_NAME = 30
 NODE_NAME = re.compile(r"^[a-z]([a-z0-9-]{0,28}[a-z0-9])?$")
 MIG_RESOURCE_PREFIX = "nvidia.com/mig-"
 FIRST_NODE_OCTET = 10

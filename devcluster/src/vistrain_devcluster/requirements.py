@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vistrain_devcluster import binaries
-from vistrain_devcluster.config import ClusterConfig
+from vistrain_devcluster.config import LONGEST_NODE_NAME, ClusterConfig
 
 GIB = 1024**3
 NEEDED_MEMORY = 6 * GIB
@@ -19,6 +19,7 @@ NEEDED_DISK = 35 * GIB
 NEEDED_DISK_AGAIN = 6 * GIB
 HELD_IMAGES = 4 * GIB
 CNI_PLUGINS = Path("/usr/lib/cni")
+LONGEST_SOCKET_PATH = 107
 SYSTEMD = Path("/run/systemd/system")
 
 
@@ -105,6 +106,11 @@ def problems(config: ClusterConfig) -> list[str]:
     if str(config.state_root).startswith("/run"):
         found.append(
             f"VISTRAIN_STATE={config.state_root}: a node has a /run of its own; choose a folder elsewhere"
+        )
+    socket = config.node_state("n" * LONGEST_NODE_NAME) / "supervisor.sock"
+    if (excess := len(str(socket)) - LONGEST_SOCKET_PATH) > 0:
+        found.append(
+            f"VISTRAIN_STATE={config.state_root}: {excess} characters too long for Unix sockets below it"
         )
     todo = binaries.missing(config.cache)
     if todo and ((go := binaries.go_version()) is None or go < binaries.GO_MINIMUM):
