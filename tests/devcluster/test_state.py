@@ -231,9 +231,8 @@ def test_a_failed_build_ends_with_the_compilers_words(tmp_path: Path) -> None:
 # Requirements
 
 
-def test_each_thing_that_is_missing_has_its_line(
-    config: ClusterConfig, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_each_thing_that_is_missing_has_its_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = ClusterConfig(state_root=Path("/srv/state"), cache=tmp_path)
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     monkeypatch.setattr(requirements, "_free", lambda _: 3 * requirements.GIB)
     monkeypatch.setattr(requirements, "_memory", lambda: 2 * requirements.GIB)

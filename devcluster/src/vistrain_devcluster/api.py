@@ -80,7 +80,7 @@ class Api:
         }
 
     def _conditions(self) -> dict[str, dict[str, str]]:
-        found = {}
+        found: dict[str, dict[str, str]] = {}
         for node in self.get("/api/v1/nodes")["items"]:
             conditions = node["status"].get("conditions", [])
             found[node["metadata"]["name"]] = next((c for c in conditions if c["type"] == "Ready"), {})
