@@ -2,6 +2,18 @@
 
 The generated typed calls are not used: lists of models are slow to build (1,000 pods block the loop for
 0.8 s) and server-side apply needs nothing of them.
+
+All that the operator asks of the API server, watches included; its roles grant this and no more:
+
+    detectortrainings           list, watch, delete          delete: ttlAfterFinished
+    detectortrainings/status    patch                        server-side apply
+    jobs                        get, list, watch, create, delete
+    pods                        list, watch, delete          delete: a pod that no Job owns any more
+    configmaps                  create                       the resolved manifest, immutable
+    persistentvolumeclaims      get
+    events                      create, list                 list: why a Job makes no pod, or a pod hangs
+    nodes                       list, watch                  cluster-wide, may be withheld
+    leases                      create; get, update          in its own namespace; by name
 """
 
 from __future__ import annotations

@@ -97,6 +97,11 @@ def _enter_pod(draft: Draft, pod: Object) -> None:
         if vacant.ended_at is None:
             replace(draft, vacant, pod_uid=uid, pod=objects.name(pod))
         return
+    made = objects.created(pod)
+    begun = objects.pod_terminal(pod) or objects.trainer_status(pod).get("state")
+    if not begun and made is not None and draft.now < made + POD_EXPECTED:
+        draft.wake(made + POD_EXPECTED)  # it is scheduled and started in a moment, and entered in one write
+        return
     number = objects.attempt_number(pod)
     if number < max(1, draft.status.attempt):
         return  # of an attempt that is no longer on record
