@@ -97,7 +97,7 @@ async def _ask(session: aiohttp.ClientSession, pod: Object, before: Report | Non
     except (aiohttp.ClientError, TimeoutError, ValueError, OSError) as error:
         problem = f"{url}: {error or type(error).__name__}"
         if before is not None and not before.error:
-            log.info("trainer no longer answers", pod=objects.name(pod), error=problem)
+            log.debug("trainer no longer answers", pod=objects.name(pod), error=problem)
         known = before.progress if before is not None else None
         return Report(known, before.heard_at if before is not None else None, problem)
     return Report(progress, datetime.now(UTC))

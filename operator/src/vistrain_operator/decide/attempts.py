@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vistrain_api.failures import FailureClass
+from vistrain_api.failures import HANDLING, FailureClass, Response
 from vistrain_api.status import Attempt
 from vistrain_operator import objects, timestamps
 from vistrain_operator.actions import DeleteJob, DeletePod
@@ -67,9 +67,22 @@ def _tell(draft: Draft, attempt: Attempt) -> None:
     if failure is None:
         return
     where = f" at step {attempt.last_step}" if attempt.last_step is not None else ""
-    text = f"attempt {attempt.number} ended{where}: {attempt.message}"
+    text = f"attempt {attempt.number} ended{where}: {attempt.message}; {_what_now(draft, failure)}"
     kind = "Warning" if attempt.counted == "failure" or failure is FailureClass.GATE_NOT_MET else "Normal"
     draft.event(kind, failure.value, text, attempt.pod_uid)
+
+
+def _what_now(draft: Draft, failure: FailureClass) -> str:
+    match HANDLING[failure].response:
+        case Response.RESUME:
+            return "a new attempt goes on from its checkpoint, the failure budget is untouched"
+        case Response.RETRY:
+            allowed = draft.spec.resilience.max_failures
+            return f"fault {draft.status.failures}, resilience.maxFailures allows {allowed}"
+        case Response.WAIT:
+            return "it goes on when spec.suspend is cleared"
+        case Response.FAIL:
+            return "no retry helps"
 
 
 def _enter_jobs(draft: Draft) -> None:

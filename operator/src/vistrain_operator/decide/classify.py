@@ -118,7 +118,8 @@ def end_of_pod(  # noqa: PLR0911 - one return per finding
         return end(FailureClass.OUT_OF_MEMORY_HOST, text)
     disruption = _disruption(pod, nodes)
     if disruption is not None:
-        return end(*disruption)
+        failure, why = disruption
+        return end(failure, f"{why}; {said}" if said else why)
     reason = status.get("reason", "")
     if reason and _REFUSED_BY_NODE.match(reason):
         return end(
@@ -129,7 +130,7 @@ def end_of_pod(  # noqa: PLR0911 - one return per finding
     if job is not None and (job.get("spec") or {}).get("suspend"):
         return end(FailureClass.PREEMPTED, "its queue took the quota back")
     if objects.deletion(pod) is not None or (job is not None and objects.deletion(job) is not None):
-        return end(FailureClass.DELETED, "its pod or Job was deleted")
+        return end(FailureClass.DELETED, f"its pod or Job was deleted{said and f'; {said}'}")
     if job is None:
         return end(FailureClass.DELETED, "its Job was deleted")
     return end(FailureClass.UNKNOWN, said or _unexplained(code, status))
