@@ -12,8 +12,8 @@ from vistrain_api import manifest as manifests_api
 from vistrain_api import protocol
 from vistrain_api.detector import DetectorTraining
 from vistrain_operator import jobs, manifests
-from vistrain_operator.claims import named
 from vistrain_operator.decide.slices import Placement
+from vistrain_operator.volumes import named
 
 WEIGHTS = {"weights": {"volume": {"claimName": "weights"}, "path": "w.pth", "fallbacks": []}}
 

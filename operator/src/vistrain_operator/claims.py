@@ -7,6 +7,7 @@ import time
 from vistrain_operator import objects
 from vistrain_operator.api import Api
 from vistrain_operator.objects import Object
+from vistrain_operator.volumes import named
 
 # A claim that was there a moment ago is taken to be there still; if it is not, the pod says so.
 _REMEMBER = 10.0
@@ -39,22 +40,3 @@ class Claims:
             self._seen = {key: at for key, at in self._seen.items() if now - at < _REMEMBER}
         self._seen[namespace, name] = now
         return True
-
-
-def named(spec: Object) -> list[str]:
-    """Names of all claims in a spec, wherever they stand: every `volume.claimName`."""
-    found: set[str] = set()
-
-    def walk(value: object) -> None:
-        if isinstance(value, dict):
-            name = value.get("claimName")
-            if isinstance(name, str):
-                found.add(name)
-            for item in value.values():
-                walk(item)
-        elif isinstance(value, list):
-            for item in value:
-                walk(item)
-
-    walk(spec)
-    return sorted(found)

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from vistrain_api.digest import spec_digest
 from vistrain_api.status import Resolved, RunStatus
-from vistrain_operator import jobs, manifests, objects, timestamps
+from vistrain_operator import jobs, manifests, objects, timestamps, volumes
 from vistrain_operator.actions import CreateConfigMap, CreateJob, Decision
 from vistrain_operator.decide import attempts, budget
 from vistrain_operator.decide.conditions import STARTS
@@ -42,7 +42,8 @@ def accept(draft: Draft) -> None:
     if not image_of(draft):
         reason, message = "NoImage", "no trainer image: set pod.image, or the operator's --image"
     elif missing:
-        named = ", ".join(missing)
+        spec = draft.spec.model_dump(mode="json", by_alias=True, exclude_none=True)
+        named = ", ".join(f"{name} ({', '.join(volumes.fields(spec, name))})" for name in missing)
         what = f"PersistentVolumeClaim {named} does not exist in namespace {draft.run.metadata.namespace}"
         reason = "VolumeMissing"
         message = f"{what}: create it, or name another; the run starts when it is there"
