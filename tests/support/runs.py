@@ -37,7 +37,7 @@ TINY: dict[str, Any] = {
     "checkpoint": {"volume": {"claimName": "checkpoints"}, "interval": "30s"},
     "resources": {
         "accelerator": {"cpu": {}},
-        "cpu": "500m",
+        "cpu": 1,
         "memory": "2Gi",
         "sharedMemory": "256Mi",
     },
