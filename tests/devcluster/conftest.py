@@ -130,7 +130,10 @@ class Pods:
                     raise
                 return False
 
-        wait_until(f"pod {name} says {text!r}", said, SECONDS, "")
+        try:
+            wait_until(f"pod {name} says {text!r}", said, SECONDS, "")
+        except TimeoutError as error:
+            raise AssertionError(f"{error}{self.get(name)['status']}") from error
         return self.log(name)
 
     def gone(self, name: str) -> bool:

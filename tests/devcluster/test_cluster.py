@@ -166,6 +166,7 @@ def test_the_audit_log_tells_who_did_what(cluster: Cluster, pods: Any) -> None:
 def test_a_crashed_kubelet_is_started_again_and_offers_its_slices(cluster: Cluster, pods: Any) -> None:
     node = cluster.node("node-a")
     before = next(p for p in node.supervisor.programs() if p["name"] == "kubelet")
+    node.registered.unlink()
     subprocess.run(node.command(["kill", "-9", str(before["pid"])]), check=True)
 
     def again() -> bool:
@@ -174,20 +175,8 @@ def test_a_crashed_kubelet_is_started_again_and_offers_its_slices(cluster: Clust
 
     wait_until("the kubelet is back", again, SECONDS, "")
     # A kubelet that starts forgets its plugins; ours registers anew, so a pod gets a slice.
+    wait_until("it knows its slices", node.registered.exists, SECONDS, "")
     name = pods.create(["env"], node="node-a", limits={"nvidia.com/mig-1g.10gb": "1"})
-    wait_until(
-        "the pod has an end or runs", lambda: pods.get(name)["status"]["phase"] != "Pending", SECONDS, ""
-    )
-    if pods.get(name)["status"].get("reason") == "UnexpectedAdmissionError":
-        # It met the moment between the two; the next one does not.
-        pods.delete(name)
-        wait_until(
-            "the slice is offered again",
-            lambda: cluster.api.allocatable("node-a").get("nvidia.com/mig-1g.10gb") == "1",
-            SECONDS,
-            "",
-        )
-        name = pods.create(["env"], node="node-a", limits={"nvidia.com/mig-1g.10gb": "1"})
     pods.wait_log(name, "end of environment")
     pods.delete(name)
 

@@ -13,7 +13,8 @@ from typing import Any
 import grpc
 import pytest
 
-from vistrain_devcluster.device_plugin import api
+from vistrain_devcluster.api import wait_until
+from vistrain_devcluster.device_plugin import REGISTERED, api
 from vistrain_devcluster.device_plugin.__main__ import run
 from vistrain_devcluster.device_plugin.server import SlicePlugin, slice_ids
 
@@ -28,7 +29,7 @@ class Kubelet:
         self.socket = folder / api.KUBELET_SOCKET
         self.registered: Queue[Any] = Queue()
         # As the real one does: everything in the folder goes when it starts.
-        for stale in folder.glob("*.sock"):
+        for stale in folder.iterdir():
             stale.unlink()
         handler = grpc.unary_unary_rpc_method_handler(
             self._register,
@@ -131,6 +132,7 @@ def test_it_registers_with_the_kubelet_and_again_with_the_next_one(folder: Path)
                 )(api.Empty(), timeout=SECONDS)
                 devices = next(watch).devices
                 assert [(d.ID, d.health) for d in devices] == [("MIG-1", "Healthy")]
+                wait_until("the file says so", (folder / REGISTERED).exists, SECONDS, "")
                 watch.cancel()
             kubelet.stop()
     finally:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
@@ -171,7 +170,7 @@ class Cluster:
 
     def _start_nodes(self, nodes: Sequence[Node]) -> None:
         down = [node for node in nodes if not node.supervisor.alive()]
-        begin = int(time.time())
+        before = self.api.heartbeats()
         for node in down:
             self.report(f"starting {node.spec.name}")
             node.start()
@@ -180,23 +179,27 @@ class Cluster:
             if PAUSE_IMAGE not in node.images():
                 node.import_image(images.pause_archive(self.config))
         for node in nodes:
-            self._wait_ready(node, since=begin if node in down else 0)
+            self._wait_ready(node, before.get(node.spec.name) if node in down else None)
         if down:
             self.report(f"ready: {', '.join(node.spec.name for node in nodes)}")
 
-    def _wait_ready(self, node: Node, since: float) -> None:
-        """Waits for what the kubelet says after ``since``: the API server may remember an earlier life."""
+    def _wait_ready(self, node: Node, stale: float | None) -> None:
+        """Waits until the node is Ready and offers its slices.
+
+        ``stale`` is the last word of an earlier life of its kubelet: the API server still repeats it.
+        """
         name = node.spec.name
         wanted = {f"{MIG_RESOURCE_PREFIX}{profile}": str(count) for profile, count in node.spec.mig.items()}
 
         def ready() -> bool:
             try:
-                if not self.api.nodes().get(name) or self.api.heartbeats().get(name, 0.0) < since:
+                if not self.api.nodes().get(name) or self.api.heartbeats().get(name) == stale:
                     return False
                 offered = self.api.allocatable(name)
             except (ApiError, OSError):
                 return False
-            return all(offered.get(resource) == count for resource, count in wanted.items())
+            known = not wanted or node.registered.exists()
+            return known and all(offered.get(resource) == count for resource, count in wanted.items())
 
         wait_until(f"node {name} is Ready with its slices", ready, READY_SECONDS, f"see {node.logs}")
 

@@ -9,8 +9,10 @@ from pathlib import Path
 import psutil
 
 from vistrain_devcluster import image_template, launcher, network
+from vistrain_devcluster.api import wait_until
 from vistrain_devcluster.cgroups import Cgroups
 from vistrain_devcluster.config import ClusterConfig, NodeSpec
+from vistrain_devcluster.device_plugin import REGISTERED
 from vistrain_devcluster.ledger import Ledger
 from vistrain_devcluster.node_files import CONTAINERD_SOCKET, node_labels, write_node_files
 from vistrain_devcluster.supervision import Program, Supervisor, render, supervisord_command
@@ -21,6 +23,7 @@ PRIVATE = {
     "/var/log/containers": "container-logs",
     "/var/lib/cni": "cni-results",
 }
+END_SECONDS = 15.0  # until supervisord has noticed the death of a node
 # Broken connections are noticed sooner than by default (30 s + 15 s), so a healed node comes back quickly.
 HTTP2_ENVIRONMENT = {"HTTP2_READ_IDLE_TIMEOUT_SECONDS": "5", "HTTP2_PING_TIMEOUT_SECONDS": "3"}
 
@@ -80,6 +83,11 @@ class Node:
         self.outer = Supervisor(config.supervisor_socket)
 
     @property
+    def registered(self) -> Path:
+        """There while the kubelet that runs knows every slice of the node."""
+        return self.state / PRIVATE["/var/lib/kubelet"] / "device-plugins" / REGISTERED
+
+    @property
     def logs(self) -> Path:
         return self.config.logs / self.spec.name
 
@@ -110,16 +118,24 @@ class Node:
         )
 
     def start(self) -> None:
-        """Plugs the node in and switches it on. A running one is left alone."""
+        """Plugs the node in and switches it on. It must be down."""
         if not self.supervisor.alive():
             image_template.seed(self.config, self.spec.name)
+        name = program_name(self.spec.name)
+        wait_until(
+            f"the end of {self.spec.name}'s former life",
+            lambda: self.outer.stopped(name),
+            END_SECONDS,
+            f"it runs but does not answer: `vistrain-devcluster node kill {self.spec.name}`, then start it",
+        )
+        self.registered.unlink(missing_ok=True)
         self.ledger.note(cgroups=[self.config.node_cgroup(self.spec.name)])
         self.cgroups.make(f"{self.config.node_cgroup(self.spec.name)}/system")
         network.make_node(self.config, self.ledger, self.spec, self.ledger.read().nodes)
         for inside in PRIVATE:
             self.ledger.note_folder(Path(inside))
             Path(inside).mkdir(parents=True, exist_ok=True)
-        self.outer.start(program_name(self.spec.name), wait=False)
+        self.outer.start(name, wait=False)
         self.ledger.mark(self.spec.name, dead=False, cut=False)
 
     def wait_started(self) -> None:

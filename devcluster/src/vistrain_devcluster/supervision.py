@@ -175,6 +175,10 @@ class Supervisor:
         with self._proxy() as proxy:
             return list(proxy.getAllProcessInfo())
 
+    def stopped(self, name: str) -> bool:
+        """Whether a program is down, as far as supervisord has noticed."""
+        return any(p["name"] == name and p["statename"] in STOPPED_STATES for p in self.programs())
+
     def start(self, name: str, *, wait: bool = True) -> None:
         """Starts a program; one that runs already is fine."""
         with self._proxy() as proxy:

@@ -11,10 +11,12 @@ from pathlib import Path
 import grpc
 
 from vistrain_devcluster.config import MIG_RESOURCE_PREFIX
+from vistrain_devcluster.device_plugin import REGISTERED
 from vistrain_devcluster.device_plugin.server import SlicePlugin, kubelet_identity, slice_ids
 
 log = logging.getLogger("vistrain_devcluster.device_plugin")
 WATCH_SECONDS = 0.5
+WATCHED_SECONDS = 10  # a kubelet asks for the devices right after the registration
 
 
 def run(plugins: list[SlicePlugin], folder: Path, stopped: threading.Event) -> None:
@@ -34,6 +36,8 @@ def run(plugins: list[SlicePlugin], folder: Path, stopped: threading.Event) -> N
                     plugin.serve()
                     plugin.register()
                 registered_with = kubelet
+                if all(plugin.watched.wait(WATCHED_SECONDS) for plugin in plugins):
+                    (folder / REGISTERED).touch()
             except grpc.RpcError as error:
                 log.warning("the kubelet does not take the registration yet: %s", error)
         stopped.wait(WATCH_SECONDS)

@@ -42,6 +42,7 @@ class SlicePlugin:
         self.resource = resource
         self.devices = devices
         self.socket = folder / f"{resource.replace('/', '-').replace('+', '.')}.sock"
+        self.watched = threading.Event()
         self._stopped = threading.Event()
         self._server: Any = None
 
@@ -52,6 +53,7 @@ class SlicePlugin:
 
     def list_and_watch(self, _request: Any, context: Any) -> Iterator[Any]:
         """The devices, once (they never fail); the stream stays open while the plugin runs."""
+        self.watched.set()
         yield api.ListAndWatchResponse(
             devices=[api.Device(ID=device, health="Healthy") for device in self.devices]
         )
@@ -127,6 +129,7 @@ class SlicePlugin:
             self._server.stop(grace=1).wait()
             self._server = None
         self._stopped = threading.Event()
+        self.watched.clear()
         self.socket.unlink(missing_ok=True)
 
 
