@@ -25,25 +25,46 @@ def kill_points(seed: int) -> list[str]:
     def some(first: int, last: int, kind: str) -> str:
         return f"step@{chosen.randint(first, last)}={kind}"
 
-    start_up = ["startup.imports=TERM", "startup.task=KILL", "startup.built=TERM"]
-    warm_up = [some(1, 5, "KILL"), some(2, 4, "TERM"), "startup.restored=KILL", "startup.restored=TERM"]
-    stages = ["snapshot", "begin", "write", "meta", "rename"]
-    before_rename = [f"save.{stage}=KILL" for stage in stages]
-    evaluation = ["evaluate.begin=KILL", "evaluate.batch=TERM", "evaluate.batch:2=KILL", "evaluate.done=KILL"]
-    best = ["best.weights=KILL", "best.evaluation=KILL"]
-    after_rename = ["save.renamed=KILL", "save.index=KILL"]
-    middle = [some(13, 15, "TERM"), some(16, 17, "KILL")]
-    switch = ["step@18=KILL", "epoch.saving=TERM", "step@19=KILL", "step@19=TERM"]
-    late = [
+    return [
+        # start-up, warm-up
+        "startup.imports=TERM",
+        "startup.task=KILL",
+        "startup.built=TERM",
+        some(1, 5, "KILL"),
+        some(2, 4, "TERM"),
+        "startup.restored=KILL",
+        "startup.restored=TERM",
+        # the save at step 6, up to its rename
+        *(f"save.{stage}=KILL" for stage in ("snapshot", "begin", "write", "meta", "rename")),
+        # the evaluation at step 6, and its record
+        "evaluate.begin=KILL",
+        "evaluate.batch=TERM",
+        "evaluate.batch:2=KILL",
+        "evaluate.done=KILL",
+        "best.weights=KILL",
+        "best.evaluation=KILL",
+        # the end of an epoch at step 12, and between
+        "epoch.saving=TERM",
+        some(13, 15, "TERM"),
+        some(16, 17, "KILL"),
+        # the no-aug switch, with the save at step 18 from its rename on
+        "step@18=KILL",
+        "save.renamed=KILL",
+        "save.index=KILL",
+        "step@19=KILL",
+        "step@19=TERM",
         some(20, 21, "TERM"),
         some(22, 23, "KILL"),
         "save.discard=KILL",
-        some(26, 29, "KILL"),
         some(25, 28, "TERM"),
+        "step@29=KILL",
+        # mid-save at step 30, while the last evaluation goes on; the final export
+        "save.rename=TERM",
+        "final.begin=KILL",
+        "final.export=TERM",
+        "final.result=KILL",
+        "final.done=KILL",
     ]
-    end = ["final.begin=KILL", "final.export=TERM", "final.result=KILL", "final.done=KILL"]
-    saving = [*before_rename, "save.rename=TERM"]
-    return [*start_up, *warm_up, *saving, *evaluation, *best, *after_rename, *middle, *switch, *late, *end]
 
 
 class Run:

@@ -9,6 +9,7 @@ Reads jobs as JSON lines {"arguments", "environment", "log"}; answers {"code"}, 
 from __future__ import annotations
 
 import gc
+import importlib
 import json
 import os
 import signal
@@ -37,6 +38,8 @@ def child(job: dict[str, object]) -> None:
 
 
 def main() -> None:
+    for name in ("cli.app", "engine.run", "engine.training", "engine.comparison", "detectors.yolox"):
+        importlib.import_module(f"vistrain_trainer.{name}")
     gc.freeze()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     print("ready", flush=True)

@@ -1,8 +1,11 @@
 """The parts of the `yolox` package that are used, imported without what they do not need.
 
-`yolox.models` imports `thop`, which counts operations and is not needed to train. The package of that name
-does not run on current Pythons, and its maintained fork is AGPL-3.0, so an empty module stands in while
-yolox is imported, unless one is installed.
+`yolox.models` imports two packages that are not needed to train. An empty module stands in for each:
+
+- `thop` counts operations. The package of that name does not run on current Pythons, and its maintained
+  fork is AGPL-3.0. One that is installed is left alone.
+- `torchvision`, for suppression in upstream's own post-processing, takes seconds of every start to import.
+  Ours imports it at the first evaluation, when training goes on already.
 """
 
 from __future__ import annotations
@@ -15,20 +18,20 @@ from types import ModuleType
 
 
 @contextmanager
-def _without_thop() -> Iterator[None]:
-    if "thop" in sys.modules or importlib.util.find_spec("thop") is not None:
-        yield
-        return
-    stand_in = ModuleType("thop")
-    stand_in.profile = None  # type: ignore[attr-defined]  # imported by name, called by nothing here
-    sys.modules["thop"] = stand_in
+def _stand_ins() -> Iterator[None]:
+    absent = [] if importlib.util.find_spec("thop") is not None else ["thop"]
+    made = [name for name in (*absent, "torchvision") if name not in sys.modules]
+    for name in made:
+        sys.modules[name] = ModuleType(name)
+        sys.modules[name].profile = None  # type: ignore[attr-defined]  # of thop: imported by name, never called
     try:
         yield
     finally:
-        del sys.modules["thop"]
+        for name in made:
+            del sys.modules[name]
 
 
-with _without_thop():
+with _stand_ins():
     from yolox.models import YOLOPAFPN, IOUloss, YOLOXHead
     from yolox.utils import bboxes_iou
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torchvision.ops import nms
 
 
 @dataclass(frozen=True)
@@ -62,6 +61,8 @@ def _suppress(corners: Tensor, scores: Tensor, classes: Tensor, iou: float) -> T
 
     In float64 the shift to the sheet leaves overlaps as they are, which it does not in float32.
     """
+    from torchvision.ops import nms  # three seconds of import, which the start of training does not wait for
+
     if len(corners) == 0:
         return torch.zeros(0, dtype=torch.long, device=corners.device)
     wide = corners.double()

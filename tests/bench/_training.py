@@ -1,0 +1,144 @@
+"""A YOLOX and its engine, with batches that are made beforehand: what the training benchmarks measure on."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from vistrain_api.manifest import parse, read_yaml
+from vistrain_trainer.data.synthetic import SyntheticOptions, make_synthetic
+from vistrain_trainer.detectors import task_for
+from vistrain_trainer.engine.checkpointing import Checkpointer
+from vistrain_trainer.engine.fence import Fence
+from vistrain_trainer.engine.loop import Loop
+from vistrain_trainer.engine.options import RunOptions
+from vistrain_trainer.engine.reporter import Reporter
+from vistrain_trainer.engine.rows import EpochTable, StepLog
+from vistrain_trainer.engine.runfolder import RunFolder
+from vistrain_trainer.engine.startup import build_state, checkpoint_meta, prepare
+from vistrain_trainer.engine.state import TrainingState
+from vistrain_trainer.engine.store import CheckpointStore
+from vistrain_trainer.engine.task import Task
+from vistrain_trainer.engine.volumes import Volumes
+from vistrain_trainer.telemetry.console import LiveLine, configure_logging
+from vistrain_trainer.telemetry.metrics import TrainerMetrics
+from vistrain_trainer.telemetry.nvml import GpuReader
+from vistrain_trainer.telemetry.progress import ProgressBoard
+
+ROOT = Path(__file__).parents[2]
+CLASSES = ("car", "truck", "trailer", "bus", "construction_vehicle", "bicycle", "motorcycle")
+
+
+@dataclass
+class Bench:
+    """What a run has in its hands when it trains."""
+
+    task: Task
+    state: TrainingState
+    loop: Loop
+    checkpointer: Checkpointer
+    batches: Iterator[Any]
+    device: torch.device
+
+
+class _Again:
+    """The same few batches for ever, already decoded."""
+
+    def __init__(self, batches: list[Any]) -> None:
+        self._cycle = itertools.cycle(batches)
+
+    def __iter__(self) -> _Again:
+        return self
+
+    def __next__(self) -> Any:
+        return next(self._cycle)
+
+    def close(self) -> None:
+        """Nothing to end."""
+
+
+@contextlib.contextmanager
+def bench(variant: str, height: int, width: int, batch: int) -> Iterator[Bench]:
+    """An engine on the best device here, in a temporary run folder."""
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    manifest = read_yaml((ROOT / "examples" / "quickstart.yaml").read_text())
+    spec = manifest["spec"]
+    spec["model"] = {"yolox": {"variant": variant, "inputSize": {"height": height, "width": width}}}
+    spec["schedule"] |= {"epochs": 100_000, "batchSize": batch, "precision": "auto", "determinism": "fast"}
+    spec["checkpoint"]["interval"] = "24h"
+    spec["dataset"]["loader"] = {"workers": 0}
+    spec["dataset"]["volume"].pop("subPath", None)
+    spec["resources"]["cpu"] = torch.get_num_threads()
+    with tempfile.TemporaryDirectory() as temporary, contextlib.ExitStack() as stack:
+        root = Path(temporary)
+        make_synthetic(
+            SyntheticOptions(
+                scenes=8,
+                samples=8,
+                cameras=("CAM_FRONT",),
+                height=height,
+                width=width,
+                classes=CLASSES,
+                seed=0,
+            ),
+            root / "world",
+        )
+        configure_logging(json_lines=True)
+        run = parse(manifest)
+        options = RunOptions(
+            root / "run", Volumes({"driving-world": root / "world"}, in_pod=False), device=device
+        )
+        board = ProgressBoard(attempt=1)
+        folder = RunFolder(options.output, run)
+        folder.open()
+        fence = Fence.take(folder.path / "fence", None)
+        prepared = prepare(run, options, {}, board, task_for)
+        with contextlib.closing(prepared.task.batches(0, 4)) as made:
+            batches = _Again([one.to(prepared.machine.device) for one in made])
+        state = build_state(run, prepared, options)
+        store = CheckpointStore(folder.path / "checkpoints")
+        store.prepare()
+        reporter = Reporter(
+            manifest=run,
+            board=board,
+            metrics=TrainerMetrics(board.progress),
+            steps=StepLog(folder.path / "log.jsonl", fence),
+            epochs=EpochTable(folder.path / "metrics.csv", fence),
+            folder=folder,
+            live=stack.enter_context(LiveLine(1)),
+            gpu=GpuReader(prepared.machine.device),
+            total_steps=10**6,
+            steps_per_epoch=prepared.task.steps_per_epoch,
+        )
+        checkpointer = Checkpointer(
+            state,
+            store,
+            fence,
+            weights_folder=folder.path / "weights",
+            keep=run.spec.checkpoint.keep,
+            meta=checkpoint_meta(prepared, attempt=1, token=1, spec_digest=folder.spec_digest),
+            export=prepared.task.export,
+            sync_rows=reporter.sync_rows,
+            on_saved=reporter.saved,
+            restored=None,
+        )
+        stack.callback(checkpointer.close)
+        # An epoch that never ends: evaluation is no part of a step.
+        prepared.task.steps_per_epoch = 10**7
+        loop = Loop(
+            run, prepared.task, state, batches, checkpointer, reporter, prepared.machine.device, log_every=10
+        )
+        yield Bench(prepared.task, state, loop, checkpointer, batches, prepared.machine.device)
+
+
+def synchronize(device: torch.device) -> None:
+    """Wait for the device's queue."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
