@@ -42,8 +42,10 @@ class Stage:
 def test_the_status_is_written_before_the_job() -> None:
     stage = Stage()
     stage.act()
-    assert stage.api.requests[-1] == ("POST", "jobs")
-    assert set(stage.api.requests[:2]) == {("POST", "configmaps"), ("PATCH", "detectortrainings/status")}
+    status, manifest, job = stage.api.requests
+    assert status == ("PATCH", "detectortrainings/status")
+    assert manifest == ("POST", "configmaps")
+    assert job == ("POST", "jobs")
     assert stage.api.objects[RUN]["status"]["startTime"]
 
 

@@ -23,6 +23,22 @@ def test_a_key_waits_once_and_those_that_are_first_go_first() -> None:
     asyncio.run(story())
 
 
+def test_a_key_that_waits_already_may_be_told_to_go_first() -> None:
+    async def story() -> None:
+        queue = KeyQueue()
+        queue.add_all([A, B])
+        queue.add(B, first=True)
+        queue.add(B, first=True)
+        assert len(queue) == 2
+        assert [await queue.get() for _ in range(2)] == [B, A]
+        queue.done(B)
+        queue.add(C)
+        assert await queue.get() == C  # B is not given a second time
+        assert len(queue) == 0
+
+    asyncio.run(story())
+
+
 def test_a_key_added_while_it_is_worked_on_is_worked_on_once_more_afterwards() -> None:
     async def story() -> None:
         queue = KeyQueue()

@@ -7,9 +7,7 @@ deletion names the UID.
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
-from collections.abc import Awaitable
 from datetime import UTC, datetime
 
 import structlog
@@ -50,12 +48,9 @@ class Actor:
         """Do it all, in order. Raises ApiError: a conflict where the decision was made on an old version."""
         for event in decision.events:
             await self._record(run, event)
-        first = [a for a in decision.actions if isinstance(a, CreateConfigMap)]
-        # The manifest is named after its digest, so that it may be written before or after the status.
-        await _together(*(self._create_config_map(a.body) for a in first), self._write_status(run, decision))
+        await self._write_status(run, decision)
         for action in decision.actions:
-            if not isinstance(action, CreateConfigMap):
-                await self._do(run, action)
+            await self._do(run, action)
 
     async def _write_status(self, run: Object, decision: Decision) -> None:
         if decision.status is None:
@@ -80,6 +75,8 @@ class Actor:
     async def _do(self, run: Object, action: Write) -> None:
         namespace = objects.namespace(run)
         match action:
+            case CreateConfigMap(body):
+                await self._create_config_map(body)
             case CreateJob(body):
                 await self._create_job(run, body)
             case DeleteJob(name, uid):
@@ -135,14 +132,6 @@ class Actor:
         except ApiError as error:
             if not error.exists:  # told already
                 log.warning("event not recorded", run=objects.name(run), error=str(error))
-
-
-async def _together(*calls: Awaitable[None]) -> None:
-    """Await all, then raise the first error: no write is left running behind."""
-    results = await asyncio.gather(*calls, return_exceptions=True)
-    for result in results:
-        if isinstance(result, BaseException):
-            raise result
 
 
 def dump(status: RunStatus) -> Object:

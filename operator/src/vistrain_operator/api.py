@@ -37,7 +37,8 @@ APPLY = "application/apply-patch+yaml"
 JSON = "application/json"
 # A request that takes longer is given up; the reconcile is tried again.
 TIMEOUT = 30.0
-CONNECTIONS = 16  # each holds a quarter of a megabyte of TLS buffers
+# More than the workers ever need: who waits for a connection may wait long, since others take it first.
+CONNECTIONS = 32
 
 
 class ApiError(Exception):

@@ -13,9 +13,12 @@ class KeyQueue:
     """As client-go's work queue: a key added while it is worked on is worked on once more afterwards."""
 
     def __init__(self) -> None:
+        # A key may stand in both lines, when it was told to go first while it waited already; it is taken
+        # from the one that comes to it, and passed over in the other.
         self._first: deque[Key] = deque()
         self._order: deque[Key] = deque()
-        self._waiting: set[Key] = set()
+        self._waiting: dict[Key, bool] = {}
+        """Keys that wait, and whether they go first."""
         self._working: set[Key] = set()
         self._timers: dict[Key, asyncio.TimerHandle] = {}
         self._filled = asyncio.Event()
@@ -29,12 +32,12 @@ class KeyQueue:
         timer = self._timers.pop(key, None)
         if timer is not None:
             timer.cancel()
-        if key in self._waiting:
+        known = self._waiting.get(key)
+        if known or (known is not None and not first):
             return
-        self._waiting.add(key)
+        self._waiting[key] = first
         if key not in self._working:
-            (self._first if first else self._order).append(key)
-            self._filled.set()
+            self._line_up(key)
 
     def add_all(self, keys: Iterable[Key]) -> None:
         """Have all the keys worked on soon."""
@@ -55,17 +58,22 @@ class KeyQueue:
 
     async def get(self) -> Key:
         """The key that waits longest; `done` must follow."""
-        while not (self._first or self._order):
-            self._filled.clear()
-            await self._filled.wait()
-        key = (self._first or self._order).popleft()
-        self._waiting.discard(key)
-        self._working.add(key)
-        return key
+        while True:
+            while not (self._first or self._order):
+                self._filled.clear()
+                await self._filled.wait()
+            key = (self._first or self._order).popleft()
+            if key in self._waiting and key not in self._working:
+                del self._waiting[key]
+                self._working.add(key)
+                return key
 
     def done(self, key: Key) -> None:
         """The key is worked on no more."""
         self._working.discard(key)
         if key in self._waiting:
-            self._order.append(key)
-            self._filled.set()
+            self._line_up(key)
+
+    def _line_up(self, key: Key) -> None:
+        (self._first if self._waiting[key] else self._order).append(key)
+        self._filled.set()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 
 import aiohttp
 import kopf
@@ -30,6 +31,10 @@ RETRY = 2.0
 
 async def run(settings: Settings) -> int:
     """Run until SIGTERM (0) or until something ends that must not (1)."""
+    # What the imports made stays for good; set apart, it no longer delays full collections of the rest,
+    # which a burst would else let grow by a fifth.
+    gc.collect()
+    gc.freeze()
     config = await configuration(settings.kubeconfig, settings.context)
     operator = Operator(settings, config)
     runner = await serve(settings.address, settings.port, operator.health, operator.queue.__len__)
