@@ -55,6 +55,7 @@ class Reporter:
         self.board.set(step=step, last_step=step, epoch=step // self.steps_per_epoch)
         if not self._stepped:  # what an eviction cost is the time until this line
             self._stepped = True
+            self.board.set(first_step_at=now())
             log.info("first step", step=step, of=self.total_steps)
 
     def logged(self, step: int, losses: Mapping[str, float], rates: Mapping[str, float]) -> None:
