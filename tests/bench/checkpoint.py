@@ -76,9 +76,7 @@ def main() -> None:
     goal = "2 %" if device == "cuda" else "30 %"
     print(f"state of {size:.0f} MB; torch.save + fsync {save * 1000:.0f} ms")
     print(f"snapshot {copy * 1000:.0f} ms, {copy / save:.1%} of the plain save")
-    print(
-        f"stall of training {stall * 1000:.0f} ms, {stall / save:.1%} of the plain save (goal on {device}: {goal})"
-    )
+    print(f"stall of steps {stall * 1000:.0f} ms, {stall / save:.1%} of it (goal on {device}: {goal})")
     print(machine())
 
 

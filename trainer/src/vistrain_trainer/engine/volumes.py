@@ -41,6 +41,7 @@ class Volumes:
                 field=field if folder == root else f"{field.rpartition('.')[0]}.subPath",
                 value=claim if folder == root else sub_path,
                 problem=f"there is no folder {folder}",
-                remedy=f"Mount the volume there, or say --volume {claim}=DIR",
+                remedy=f"Mount the volume there, or say --volume {claim}=DIR"
+                + (f" where DIR/{sub_path} exists" if sub_path else ""),
             )
         return folder
