@@ -47,7 +47,7 @@ def evidence(tmp_path):
             "podUID": "u1",
             "progress": {"totalSteps": 80, "epochs": 4, "step": 32, "lastCheckpoint": {"step": 20}},
         },
-        "diff": {"identical": True},
+        "diff": [{"name": "model", "identical": True}, {"name": "ema", "identical": True}],
     }
     for name, value in files.items():
         (tmp_path / f"{name}.json").write_text(json.dumps(value))
@@ -104,7 +104,8 @@ def test_an_eviction_on_a_boundary_is_told(evidence):
 @pytest.mark.parametrize(
     ("name", "edit"),
     [
-        ("diff", lambda value: value.__setitem__("identical", False)),
+        ("diff", lambda value: value[1].__setitem__("identical", False)),
+        ("diff", lambda value: value.clear()),
         ("run", lambda value: value["status"].__setitem__("phase", "Failed")),
         ("run", lambda value: value["status"].__setitem__("failures", 1)),
     ],

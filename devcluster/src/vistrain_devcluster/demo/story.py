@@ -184,7 +184,7 @@ class Story:
             )
         except DemoFailed as failure:
             raise DemoFailed(f"the weights differ from the untouched run's: {failure}") from failure
-        self.evidence.write("diff", json.loads(log[log.index("{") :]))
+        self.evidence.write("diff", json.loads(log[log.index("[") :]))
 
 
 def _pod_phase(kubectl: Kubectl, job: str) -> str:

@@ -111,7 +111,7 @@ def summarise(evidence: Path) -> dict[str, Any]:
         "disruptions": status.get("disruptions", 0),
         "failures": status.get("failures", 0),
         "best": status.get("best"),
-        "bitEqual": diff["identical"],
+        "bitEqual": bool(diff) and all(part["identical"] for part in diff),
     }
 
 
