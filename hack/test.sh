@@ -14,7 +14,9 @@ if [ "$(id -u)" != 0 ]; then
   stage "not root: the dev cluster's tests need network namespaces and cgroups and are left out"
   exit 0
 fi
-stage "tests on the dev cluster"
+stage "tests on the dev cluster, side by side"
 $bin/vistrain-devcluster install
-$bin/python -m pytest -m cluster --durations 15 -q
+$bin/python -m pytest -n 2 --dist loadscope -m 'cluster and not alone' --durations 15 -q
+stage "tests on the dev cluster that disturb nodes or the operator, one by one"
+$bin/python -m pytest -m 'cluster and alone' --durations 15 -q
 stage "all passed"

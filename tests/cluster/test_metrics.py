@@ -9,7 +9,7 @@ from support.helm import Helm, one
 from support.prometheus import Prometheus, check_metrics
 from support.scraping import pod_monitor, service_monitor
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.alone]
 
 OPERATOR = "vistrain"
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.alone]
 
 
 def test_the_leader_is_killed_and_the_other_replica_takes_over(runs):

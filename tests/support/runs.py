@@ -141,7 +141,7 @@ class Run:
         items: list[dict[str, Any]] = self.kubectl.get("jobs", "-l", f"vistrain.dev/run={self.name}")["items"]
         return items
 
-    def pod(self, *, seconds: float = 60) -> dict[str, Any]:
+    def pod(self, *, seconds: float = 120) -> dict[str, Any]:
         """The pod that runs now."""
 
         def running() -> dict[str, Any] | None:
@@ -150,7 +150,7 @@ class Run:
                     return pod
             return None
 
-        return wait_for(f"a running pod of {self.name}\n{self.describe()}", running, seconds=seconds)
+        return wait_for(f"a running pod of {self.name}", running, seconds=seconds)
 
     def progress(self) -> dict[str, Any] | None:
         """What the trainer serves at /progress, through the API server's proxy."""
@@ -166,7 +166,7 @@ class Run:
                 return value | {"pod": name}
         return None
 
-    def reaches_step(self, step: int, *, seconds: float = 90) -> dict[str, Any]:
+    def reaches_step(self, step: int, *, seconds: float = 150) -> dict[str, Any]:
         """Wait until the trainer has executed `step`, as it says itself; returns its progress."""
 
         def reached() -> dict[str, Any] | None:
@@ -175,7 +175,7 @@ class Run:
 
         return wait_for(f"step {step} of {self.name}", reached, seconds=seconds, every=0.1)
 
-    def becomes(self, phase: str, *, seconds: float = 120) -> dict[str, Any]:
+    def becomes(self, phase: str, *, seconds: float = 240) -> dict[str, Any]:
         """Wait for a phase; returns the status. A terminal phase that is another one fails at once."""
 
         def reached() -> dict[str, Any] | None:
