@@ -40,8 +40,29 @@ class Kubelet:
         self.server.add_generic_rpc_handlers(
             [grpc.method_handlers_generic_handler("v1beta1.Registration", {"Register": handler})]
         )
+        self.known: list[str] = []
+        lister = grpc.unary_unary_rpc_method_handler(
+            self._allocatable,
+            request_deserializer=api.AllocatableResourcesRequest.FromString,
+            response_serializer=api.AllocatableResourcesResponse.SerializeToString,
+        )
+        self.server.add_generic_rpc_handlers(
+            [
+                grpc.method_handlers_generic_handler(
+                    "v1.PodResourcesLister", {"GetAllocatableResources": lister}
+                )
+            ]
+        )
+        resources = folder.parent / "pod-resources"
+        resources.mkdir(exist_ok=True)
         self.server.add_insecure_port(f"unix:{self.socket}")
+        self.server.add_insecure_port(f"unix:{resources / 'kubelet.sock'}")
         self.server.start()
+
+    def _allocatable(self, _request: Any, _context: Any) -> Any:
+        answer = api.AllocatableResourcesResponse()
+        answer.devices.add(resource_name=RESOURCE, device_ids=self.known)
+        return answer
 
     def _register(self, request: Any, _context: Any) -> Any:
         self.registered.put(request)
@@ -55,7 +76,9 @@ class Kubelet:
 def folder() -> Iterator[Path]:
     # Short: the path of a Unix socket has room for 107 characters.
     with tempfile.TemporaryDirectory(dir="/tmp") as name:
-        yield Path(name)
+        plugins = Path(name) / "device-plugins"
+        plugins.mkdir()
+        yield plugins
 
 
 def call(plugin: SlicePlugin, method: str, request: Any, response: Any) -> Any:
@@ -132,6 +155,8 @@ def test_it_registers_with_the_kubelet_and_again_with_the_next_one(folder: Path)
                 )(api.Empty(), timeout=SECONDS)
                 devices = next(watch).devices
                 assert [(d.ID, d.health) for d in devices] == [("MIG-1", "Healthy")]
+                assert not (folder / REGISTERED).exists()
+                kubelet.known.append("MIG-1")
                 wait_until("the file says so", (folder / REGISTERED).exists, SECONDS, "")
                 watch.cancel()
             kubelet.stop()

@@ -12,11 +12,15 @@ import grpc
 
 from vistrain_devcluster.config import MIG_RESOURCE_PREFIX
 from vistrain_devcluster.device_plugin import REGISTERED
-from vistrain_devcluster.device_plugin.server import SlicePlugin, kubelet_identity, slice_ids
+from vistrain_devcluster.device_plugin.server import (
+    SlicePlugin,
+    known_devices,
+    kubelet_identity,
+    slice_ids,
+)
 
 log = logging.getLogger("vistrain_devcluster.device_plugin")
-WATCH_SECONDS = 0.5
-WATCHED_SECONDS = 10  # a kubelet asks for the devices right after the registration
+WATCH_SECONDS = 0.25
 
 
 def run(plugins: list[SlicePlugin], folder: Path, stopped: threading.Event) -> None:
@@ -36,13 +40,22 @@ def run(plugins: list[SlicePlugin], folder: Path, stopped: threading.Event) -> N
                     plugin.serve()
                     plugin.register()
                 registered_with = kubelet
-                if all(plugin.watched.wait(WATCHED_SECONDS) for plugin in plugins):
-                    (folder / REGISTERED).touch()
             except grpc.RpcError as error:
                 log.warning("the kubelet does not take the registration yet: %s", error)
+        elif kubelet is not None and not (folder / REGISTERED).exists():
+            _mark_when_known(plugins, folder)
         stopped.wait(WATCH_SECONDS)
     for plugin in plugins:
         plugin.stop()
+
+
+def _mark_when_known(plugins: list[SlicePlugin], folder: Path) -> None:
+    offered = {device for plugin in plugins for device in plugin.devices}
+    try:
+        if offered <= known_devices(folder.parent / "pod-resources" / "kubelet.sock"):
+            (folder / REGISTERED).touch()
+    except grpc.RpcError as error:
+        log.warning("the kubelet does not tell its devices yet: %s", error)
 
 
 def main(arguments: list[str]) -> None:

@@ -13,6 +13,7 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
 VERSION = "v1beta1"
 KUBELET_SOCKET = "kubelet.sock"
+ALLOCATABLE = "/v1.PodResourcesLister/GetAllocatableResources"
 REGISTRATION = "/v1beta1.Registration/Register"
 SERVICE = "v1beta1.DevicePlugin"
 
@@ -38,6 +39,10 @@ _MESSAGES: dict[str, list[tuple[str, int, str]]] = {
     "AllocateRequest": [("container_requests", 1, "*ContainerAllocateRequest")],
     "ContainerAllocateResponse": [("envs", 1, "map"), ("annotations", 4, "map")],
     "AllocateResponse": [("container_responses", 1, "*ContainerAllocateResponse")],
+    # Of the kubelet's other interface, podresources v1: what of the devices may be allocated now.
+    "AllocatableResourcesRequest": [],
+    "ContainerDevices": [("resource_name", 1, "string"), ("device_ids", 2, "*string")],
+    "AllocatableResourcesResponse": [("devices", 1, "*ContainerDevices")],
     "PreStartContainerRequest": [("devices_ids", 1, "*string")],
     "PreStartContainerResponse": [],
 }
@@ -82,6 +87,8 @@ def _classes() -> dict[str, Any]:
 
 
 _made = _classes()
+AllocatableResourcesRequest: Any = _made["AllocatableResourcesRequest"]
+AllocatableResourcesResponse: Any = _made["AllocatableResourcesResponse"]
 AllocateRequest: Any = _made["AllocateRequest"]
 AllocateResponse: Any = _made["AllocateResponse"]
 ContainerAllocateResponse: Any = _made["ContainerAllocateResponse"]

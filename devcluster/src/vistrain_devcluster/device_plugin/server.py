@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 STANDIN_VARIABLE = "VISTRAIN_STANDIN_DEVICE"
 VISIBLE_DEVICES = "NVIDIA_VISIBLE_DEVICES"
 REGISTER_TIMEOUT = 5  # seconds
+# gRPC shares connections between channels, and with them a wait of up to 2 minutes after a refusal.
+OWN_CONNECTION = [("grpc.use_local_subchannel_pool", 1)]
 
 
 def slice_ids(node: str, profile: str, count: int) -> list[str]:
@@ -42,7 +44,6 @@ class SlicePlugin:
         self.resource = resource
         self.devices = devices
         self.socket = folder / f"{resource.replace('/', '-').replace('+', '.')}.sock"
-        self.watched = threading.Event()
         self._stopped = threading.Event()
         self._server: Any = None
 
@@ -53,7 +54,6 @@ class SlicePlugin:
 
     def list_and_watch(self, _request: Any, context: Any) -> Iterator[Any]:
         """The devices, once (they never fail); the stream stays open while the plugin runs."""
-        self.watched.set()
         yield api.ListAndWatchResponse(
             devices=[api.Device(ID=device, health="Healthy") for device in self.devices]
         )
@@ -111,7 +111,7 @@ class SlicePlugin:
 
     def register(self) -> None:
         """Tells the kubelet about the resource. Raises ``grpc.RpcError`` when it does not answer."""
-        with grpc.insecure_channel(f"unix:{self.folder / api.KUBELET_SOCKET}") as channel:
+        with grpc.insecure_channel(f"unix:{self.folder / api.KUBELET_SOCKET}", OWN_CONNECTION) as channel:
             call = channel.unary_unary(
                 api.REGISTRATION,
                 request_serializer=api.RegisterRequest.SerializeToString,
@@ -129,8 +129,19 @@ class SlicePlugin:
             self._server.stop(grace=1).wait()
             self._server = None
         self._stopped = threading.Event()
-        self.watched.clear()
         self.socket.unlink(missing_ok=True)
+
+
+def known_devices(socket: Path) -> set[str]:
+    """Devices that the kubelet would allocate now, by its ``podresources``. Raises ``grpc.RpcError``."""
+    with grpc.insecure_channel(f"unix:{socket}", OWN_CONNECTION) as channel:
+        call = channel.unary_unary(
+            api.ALLOCATABLE,
+            request_serializer=api.AllocatableResourcesRequest.SerializeToString,
+            response_deserializer=api.AllocatableResourcesResponse.FromString,
+        )
+        answer = call(api.AllocatableResourcesRequest(), timeout=REGISTER_TIMEOUT)
+    return {device for group in answer.devices for device in group.device_ids}
 
 
 def kubelet_identity(folder: Path) -> tuple[int, int] | None:
