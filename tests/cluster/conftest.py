@@ -56,7 +56,15 @@ class Runs:
     def drain(self, node: str, run: Run) -> None:
         """`kubectl drain`, of this run's pod only."""
         selector = f"--pod-selector=vistrain.dev/run={run.name}"
-        self.kubectl.run("drain", node, selector, "--ignore-daemonsets", "--delete-emptydir-data", "--timeout=60s", timeout=90)
+        self.kubectl.run(
+            "drain",
+            node,
+            selector,
+            "--ignore-daemonsets",
+            "--delete-emptydir-data",
+            "--timeout=60s",
+            timeout=90,
+        )
 
     def uncordon(self, node: str) -> None:
         """`kubectl uncordon`."""
