@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import queue
 import threading
 from collections.abc import Callable
@@ -55,6 +57,9 @@ class BackgroundWriter:
         self._thread.join()
 
     def _run(self) -> None:
+        # Training comes first where cores are scarce; a drain leaves the cores to this thread anyway.
+        with contextlib.suppress(OSError, AttributeError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
         while (job := self._jobs.get()) is not None:
             try:
                 if self._error is None:
