@@ -104,6 +104,25 @@ class Pods:
         self.api.call("POST", "/api/v1/namespaces/default/pods", pod)
         return name
 
+    def create_admitted(self, arguments: list[str], **extra: Any) -> str:
+        """As ``create``, again while the node refuses it.
+
+        A kubelet that has just started may still count the slices of pods of its former life; a pod is then
+        rejected for good, and a controller makes another.
+        """
+        names: list[str] = []
+
+        def admitted() -> bool:
+            if names and self.get(names[-1])["status"].get("reason") == "UnexpectedAdmissionError":
+                self.delete(names.pop())
+            if not names:
+                names.append(self.create(arguments, **extra))
+            status = self.get(names[-1])["status"]
+            return bool(status.get("phase") != "Pending" and "reason" not in status)
+
+        wait_until("a pod is admitted", admitted, SECONDS, "")
+        return names[-1]
+
     def get(self, name: str) -> dict[str, Any]:
         pod: dict[str, Any] = self.api.get(f"/api/v1/namespaces/default/pods/{name}")
         return pod

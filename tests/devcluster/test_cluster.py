@@ -176,7 +176,7 @@ def test_a_crashed_kubelet_is_started_again_and_offers_its_slices(cluster: Clust
     wait_until("the kubelet is back", again, SECONDS, "")
     # A kubelet that starts forgets its plugins; ours registers anew, so a pod gets a slice.
     wait_until("it knows its slices", node.registered.exists, SECONDS, "")
-    name = pods.create(["env"], node="node-a", limits={"nvidia.com/mig-1g.10gb": "1"})
+    name = pods.create_admitted(["env"], node="node-a", limits={"nvidia.com/mig-1g.10gb": "1"})
     pods.wait_log(name, "end of environment")
     pods.delete(name)
 
@@ -215,7 +215,7 @@ def test_up_starts_a_node_whose_process_1_died(cluster: Cluster, pods: Any) -> N
     said: list[str] = []
     Cluster(cluster.config, said.append).up()
     assert said == ["the cluster is already up", "starting node-b", "ready: node-a, node-b"]
-    name = pods.create(["env"], node="node-b", limits={"nvidia.com/mig-3g.40gb": "1"})
+    name = pods.create_admitted(["env"], node="node-b", limits={"nvidia.com/mig-3g.40gb": "1"})
     pods.wait_log(name, "end of environment")
     pods.delete(name)
 

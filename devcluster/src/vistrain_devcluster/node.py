@@ -130,6 +130,9 @@ class Node:
         )
         self.registered.unlink(missing_ok=True)
         self.ledger.note(cgroups=[self.config.node_cgroup(self.spec.name)])
+        # Groups of pods of a former life cost the kubelet's start seconds each.
+        self.cgroups.kill(self.config.node_cgroup(self.spec.name))
+        self.cgroups.remove(self.config.node_cgroup(self.spec.name))
         self.cgroups.make(f"{self.config.node_cgroup(self.spec.name)}/system")
         network.make_node(self.config, self.ledger, self.spec, self.ledger.read().nodes)
         for inside in PRIVATE:
