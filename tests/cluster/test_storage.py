@@ -34,7 +34,8 @@ def test_a_corrupt_last_checkpoint_is_passed_over_for_the_one_before(runs):
     restored = run.attempts()[-1]["restoredStep"]
     assert restored == int(steps[-2].name.removeprefix("step-"))
     assert run.status()["stepsLost"] == int(steps[-1].name.removeprefix("step-")) - restored
-    assert steps[-1].name in run.kubectl.logs(run.pods()[-1]["metadata"]["name"])
+    said = run.kubectl.logs(run.pods()[-1]["metadata"]["name"])
+    assert f"step {int(steps[-1].name.removeprefix('step-'))}: state.pt has another digest" in said
 
 
 def test_an_unwritable_run_folder(runs):

@@ -10,11 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 from torch import Tensor
 
 from support.coco_dataset import CLASSES
 from support.upstream_yolox import upstream_model
 from support.yolox_task import MakeTask
+from vistrain_trainer.detectors.weights_file import read
 from vistrain_trainer.errors import BadInput
 
 
@@ -224,3 +227,14 @@ def test_loading_the_weights_of_another_run(make_task: MakeTask) -> None:
     notes = task.load(fresh, source, "runs/a", {"classes": [*CLASSES[1:], CLASSES[0]]})
     assert torch.equal(fresh.state_dict()["head.cls_preds.0.weight"], kept)
     assert "bus, bicycle, car" in notes[1]
+
+
+@settings(max_examples=150, deadline=None)
+@given(content=st.binary(min_size=0, max_size=64) | st.binary(max_size=40).map(lambda tail: b"these" + tail))
+@example(content=b"these are no weights")
+def test_no_bytes_are_mistaken_for_weights(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
+    path = tmp_path_factory.getbasetemp() / "noise.pth"
+    path.write_bytes(content)
+    with pytest.raises(BadInput) as caught:
+        read(path, "spec.initialization.weights")
+    assert caught.value.value == str(path)

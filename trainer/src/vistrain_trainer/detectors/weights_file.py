@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,8 +66,8 @@ def read(path: Path, field: str, sha256: str | None = None) -> NamedWeights:
             _verify(path, field, sha256)
         with torch.serialization.safe_globals(_numpy_scalars()):
             content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise _not_weights(path, field, _first_line(error)) from None
+    except BadInput:
+        raise
     except OSError as error:
         raise BadInput(
             field=f"{field}.path",
@@ -76,7 +75,7 @@ def read(path: Path, field: str, sha256: str | None = None) -> NamedWeights:
             problem=f"the file cannot be read: {error.strerror or error}",
             remedy="Check its permissions and the volume",
         ) from None
-    except (RuntimeError, ValueError, EOFError, KeyError, AttributeError) as error:
+    except Exception as error:  # whatever bytes an unpickler is fed, they are no weights
         raise _not_weights(path, field, _first_line(error)) from None
     tensors = _tensors(content)
     if not tensors:
