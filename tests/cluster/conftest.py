@@ -40,10 +40,22 @@ class Runs:
         """The checkpoint volume, as this machine sees it."""
         return self.site.volume_folder("checkpoints")
 
-    def attempts_file(self, path: str) -> list[dict[str, Any]]:
-        """What the run folder says of its attempts."""
-        text = (self.checkpoint_folder() / path / "attempts.jsonl").read_text()
+    def folder(self, run: Run) -> Path:
+        """A run's folder, as this machine sees it."""
+        return self.checkpoint_folder() / str(run.status()["resolved"]["path"])
+
+    def step_log(self, run: Run) -> list[dict[str, Any]]:
+        """log.jsonl of a run folder."""
+        text = (self.folder(run) / "log.jsonl").read_text()
         return [json.loads(line) for line in text.splitlines()]
+
+    def node_log(self, node: str, pod: dict[str, Any]) -> list[dict[str, Any]]:
+        """A pod's log as it lies on its node's disk, which can be read when the node's network is cut."""
+        meta = pod["metadata"]
+        folder = f"{meta['namespace']}_{meta['name']}_{meta['uid']}"
+        file = self.site.cluster.config.node_state(node) / "pod-logs" / folder / "trainer" / "0.log"
+        lines = [line.partition("{") for line in file.read_text().splitlines()]
+        return [json.loads(brace + rest) for _, brace, rest in lines if brace]
 
     def node_offering(self, resource: str) -> str:
         """The node whose device plugin offers a slice."""

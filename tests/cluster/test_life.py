@@ -2,6 +2,8 @@
 
 import pytest
 
+from support.site import unique
+
 pytestmark = pytest.mark.cluster
 
 
@@ -74,10 +76,11 @@ def test_a_gate_that_is_not_met_fails_the_run_and_keeps_its_results(runs):
 
 
 def test_a_finished_folder_is_never_trained_again(runs):
-    run = runs.new("repeat", checkpoint={"path": "repeat"}).apply()
+    path = unique("repeat")
+    run = runs.new("repeat", checkpoint={"path": path}).apply()
     first = run.becomes("Succeeded")
     run.delete()
-    again = runs.new("repeat-again", checkpoint={"path": "repeat"}).apply()
+    again = runs.new("repeat-again", checkpoint={"path": path}).apply()
     second = again.becomes("Succeeded")
     assert second["results"] == first["results"]
     assert second["lastCheckpoint"]["sha256"] == first["lastCheckpoint"]["sha256"]

@@ -47,23 +47,40 @@ def test_helm_upgrade_in_mid_run_leaves_the_pod_alone(runs):
     assert run.status()["attempt"] == 1
 
 
-def test_a_node_dies_and_the_fence_holds_when_it_comes_back(runs):
+def test_a_silent_node_is_given_up_and_the_fence_holds_against_its_pod(runs):
     run = runs.new(
-        "node-lost", schedule={"epochs": 30}, checkpoint={"path": "node-lost", "interval": "2s"}
+        "node-lost",
+        schedule={"epochs": 200},
+        evaluation={"everyEpochs": 100},
+        checkpoint={"interval": "1s"},
     ).apply()
     run.reaches_step(10)
-    node = run.pod()["spec"]["nodeName"]
+    old = run.pod()
+    node = old["spec"]["nodeName"]
     with runs.node_cut(node):  # its containers go on, nobody hears of them
-        status = run.becomes("Succeeded", seconds=300)
-        assert status["attempts"][-1]["node"] != node
+        runs.wait("the next attempt", lambda: run.status()["attempt"] == 2, seconds=120)
+        assert run.pod()["spec"]["nodeName"] != node
+        ended = runs.wait("the old writer's end", lambda: _end(runs.node_log(node, old)), seconds=120)
+        assert ended["exit_code"] == 76, ended
+        assert "attempt 2" in ended["message"]
+    run.becomes("Succeeded", seconds=400)
     run.disrupted_only("NodeLost")
-    runs.wait("the old pod to go", lambda: len(run.pods()) <= 2, seconds=120)
-    ends = runs.attempts_file("node-lost")
-    assert any(end.get("exitCode") == 76 for end in ends), f"the old writer was fenced off: {ends}"
+    runs.wait("the old pod to go", lambda: len(run.pods()) == 1, seconds=120)
+    steps = [row["step"] for row in runs.step_log(run)]
+    assert steps == sorted(set(steps)), "each row stands once"
+
+
+def _end(log):
+    return next((record for record in log if record.get("event") == "ended"), None)
 
 
 def test_a_node_loses_power(runs):
-    run = runs.new("power", schedule={"epochs": 30}, checkpoint={"interval": "2s"}).apply()
+    change = {
+        "schedule": {"epochs": 120},
+        "evaluation": {"everyEpochs": 60},
+        "checkpoint": {"interval": "2s"},
+    }
+    run = runs.new("power", **change).apply()
     run.reaches_step(10)
     node = run.pod()["spec"]["nodeName"]
     with runs.node_down(node):

@@ -2,6 +2,8 @@
 
 import pytest
 
+from support.site import unique
+
 pytestmark = pytest.mark.cluster
 
 
@@ -18,13 +20,11 @@ def test_weights_that_are_no_weights(runs):
 
 
 def test_a_corrupt_last_checkpoint_is_passed_over_for_the_one_before(runs):
-    run = runs.new(
-        "corrupt", schedule={"epochs": 12}, checkpoint={"path": "corrupt", "keep": {"last": 3}}
-    ).apply()
+    run = runs.new("corrupt", schedule={"epochs": 12}, checkpoint={"keep": {"last": 3}}).apply()
     run.reaches_step(14)
     run.patch({"suspend": True})
     run.becomes("Suspended")
-    steps = sorted((runs.checkpoint_folder() / "corrupt" / "checkpoints").glob("step-*"))
+    steps = sorted((runs.folder(run) / "checkpoints").glob("step-*"))
     state = steps[-1] / "state.pt"
     content = bytearray(state.read_bytes())
     content[len(content) // 2] ^= 0xFF
@@ -47,9 +47,10 @@ def test_an_unwritable_run_folder(runs):
 
 
 def test_a_folder_of_another_spec_is_not_continued(runs):
-    first = runs.new("owner", checkpoint={"path": "owned"}).apply()
+    path = unique("owned")
+    first = runs.new("owner", checkpoint={"path": path}).apply()
     first.becomes("Succeeded")
-    other = runs.new("intruder", checkpoint={"path": "owned"}, schedule={"seed": 7}).apply()
+    other = runs.new("intruder", checkpoint={"path": path}, schedule={"seed": 7}).apply()
     other.becomes("Failed")
     assert other.classes() == ["BadInput"]
     assert "seed" in other.condition("Failed")["message"]
