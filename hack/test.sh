@@ -16,6 +16,8 @@ if [ "$(id -u)" != 0 ]; then
 fi
 stage "tests on the dev cluster, side by side"
 $bin/vistrain-devcluster install
+# A cluster that these tests start goes with them; one that was up stays.
+if ! $bin/vistrain-devcluster status >/dev/null 2>&1; then trap '$bin/vistrain-devcluster down' EXIT; fi
 $bin/python -m pytest -n 2 --dist loadscope -m 'cluster and not alone' --durations 15 -q
 stage "tests on the dev cluster that disturb nodes or the operator, one by one"
 $bin/python -m pytest -m 'cluster and alone' --durations 15 -q
