@@ -80,6 +80,12 @@ class Server:
     def _ask(self, method: str, path: str, body: Any, kind: str) -> Answer:
         headers = {"Authorization": f"Bearer {ADMIN_TOKEN}", "Content-Type": kind}
         url = f"/apis/{GROUP}/{VERSION}/namespaces/{NAMESPACE}/{PLURAL}{path}"
-        self._connection.request(method, url, json.dumps(body) if body is not None else None, headers)
+        content = json.dumps(body) if body is not None else None
+        try:
+            self._connection.request(method, url, content, headers)
+        except (http.client.HTTPException, OSError):
+            # The server ends a connection that has served many requests; the next one opens it anew.
+            self._connection.close()
+            self._connection.request(method, url, content, headers)
         with self._connection.getresponse() as response:
             return Answer(response.status, json.loads(response.read()))
