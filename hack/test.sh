@@ -18,7 +18,14 @@ stage "tests on the dev cluster, side by side"
 $bin/vistrain-devcluster install
 # A cluster that these tests start goes with them; one that was up stays.
 if ! $bin/vistrain-devcluster status >/dev/null 2>&1; then trap '$bin/vistrain-devcluster down' EXIT; fi
-$bin/python -m pytest -n 2 --dist loadscope -m 'cluster and not alone' --durations 15 -q
+# Two pytest workers, a control plane and trainers share the cores: what fails there is tried once more by itself,
+# and told. What fails alone fails.
+on_cluster() {
+  $bin/python -m pytest --durations 15 -q "$@" && return
+  stage "FAILED beside other tests; the same once more, one by one"
+  $bin/python -m pytest --last-failed --last-failed-no-failures none -q -m cluster
+}
+on_cluster -n 2 --dist loadscope -m 'cluster and not alone'
 stage "tests on the dev cluster that disturb nodes or the operator, one by one"
-$bin/python -m pytest -m 'cluster and alone' --durations 15 -q
+on_cluster -m 'cluster and alone'
 stage "all passed"
