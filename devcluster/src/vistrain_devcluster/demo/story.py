@@ -58,6 +58,7 @@ class Story:
         self.run = manifest(example, cpu=cpu)
         self.twin = manifest(example, cpu=cpu, suffix="-untouched")
         self.name: str = self.run["metadata"]["name"]
+        self.names: tuple[str, str] = (self.name, self.twin["metadata"]["name"])
         self.evidence = Evidence(output / "evidence", self.kubectl, self.name)
 
     def prepare(self, prepare_args: list[str]) -> None:
@@ -144,25 +145,24 @@ class Story:
             return None  # not serving yet
         return value
 
-    def _tell_progress(self) -> None:
+    def _tell_progress(self) -> dict[str, str]:
+        """Tell how far both runs are; their phases by name."""
         self.evidence.follow_logs()
-        parts = []
-        for name in (self.name, self.twin["metadata"]["name"]):
+        parts, phases = [], {}
+        for name in self.names:
             status = self.kubectl.get(KIND, name).get("status", {})
             shown = status.get("display", {})
-            said = [status.get("phase", "Pending"), *map(shown.get, ("epoch", "progress", "best"))]
+            phases[name] = status.get("phase", "Pending")
+            said = [phases[name], *map(shown.get, ("epoch", "progress", "best"))]
             parts.append(f"{name}: {' '.join(filter(None, said))}")
         self.teller.live("  |  ".join(parts))
+        return phases
 
     def finish(self) -> None:
         """Wait until both runs are over; both must have succeeded."""
 
         def over() -> bool | None:
-            self._tell_progress()
-            phases = {
-                name: self.kubectl.get(KIND, name).get("status", {}).get("phase")
-                for name in (self.name, self.twin["metadata"]["name"])
-            }
+            phases = self._tell_progress()
             failed = [name for name, phase in phases.items() if phase == "Failed"]
             if failed:
                 raise DemoFailed(f"{failed[0]} failed:\n{self.kubectl.run('describe', KIND, failed[0])}")
@@ -173,7 +173,7 @@ class Story:
     def compare(self) -> None:
         """`vistrain checkpoint diff` of both run folders, in the trainer's image, on the volume itself."""
         folders = []
-        for name in (self.name, self.twin["metadata"]["name"]):
+        for name in self.names:
             folders.append(f"/checkpoints/{self.kubectl.get(KIND, name)['status']['resolved']['path']}")
         try:
             log = self._job(
