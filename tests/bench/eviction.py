@@ -25,16 +25,13 @@ def vistrain_seconds(run: Run, evictions: int) -> list[float]:
     """Evict the run again and again in mid-epoch; seconds to the first step of the pod that follows."""
     taken = []
     for number in range(evictions):
-        before = wait_for("a step", run.progress, seconds=120)
+        wait_for("a pod that trains", run.progress, seconds=120)
         pod = run.evict()
         begun = time.monotonic()
-        step = before["step"]
 
-        def new_step(old: str = pod, floor: int = step) -> bool:
-            progress = run.progress()
-            return bool(
-                progress and progress["pod"] != old and progress["step"] > floor and progress["lastStep"]
-            )
+        def new_step(old: str = pod) -> bool:
+            progress = run.progress()  # `lastStep` is absent until the pod has executed a step of its own
+            return bool(progress and progress["pod"] != old and progress.get("lastStep"))
 
         wait_for("a new step", new_step, seconds=120, every=0.05)
         taken.append(time.monotonic() - begun)

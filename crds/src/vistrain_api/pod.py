@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+import re
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from vistrain_api.base import Contract, Rule, not_supported, unique_by
+from vistrain_api.base import Contract, Rule, getattr_by_alias, not_supported, unique_by
 from vistrain_api.volumes import DnsName
 
 LabelKey = Annotated[str, Field(min_length=1, max_length=317)]
@@ -19,6 +20,27 @@ TaintKey = Annotated[
         pattern=r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$",
     ),
 ]
+
+# A schema of Kubernetes has no pattern for the keys of a map. Without the rule, a bad key would only show as a Job
+# that the API server refuses.
+_DNS_LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+_QUALIFIED = rf"^({_DNS_LABEL}([.]{_DNS_LABEL})*/)?[A-Za-z0-9]([-A-Za-z0-9_.]{{0,61}}[A-Za-z0-9])?$"
+
+
+def qualified_keys(member: str) -> Rule:
+    """The keys of the map are label keys: a name of at most 63 characters, a DNS name and `/` before it or not."""
+
+    def holds(model: Any) -> bool:
+        keys = getattr_by_alias(model, member)
+        return all(re.fullmatch(_QUALIFIED, key) and key.find("/") <= 253 for key in keys)
+
+    return Rule(
+        cel=f"self.{member}.all(k, k.matches('{_QUALIFIED}') && k.indexOf('/') <= 253)",
+        message=f"{member}: a key is a name of at most 63 letters, digits, '-', '_' and '.', such as 'team',"
+        " or one after a DNS name and '/', such as 'example.com/team'",
+        holds=holds,
+        field_path=f".{member}",
+    )
 
 
 class Toleration(Contract):
@@ -70,7 +92,7 @@ class Scheduling(Contract):
     tolerations: Annotated[list[Toleration], Field(max_length=32)] = Field(default_factory=list)
     """Taints that pods tolerate."""
 
-    rules: ClassVar[tuple[Rule, ...]] = (not_supported("queueName"),)
+    rules: ClassVar[tuple[Rule, ...]] = (not_supported("queueName"), qualified_keys("nodeSelector"))
 
 
 class EnvVar(Contract):
@@ -128,4 +150,6 @@ class Pod(Contract):
             holds=lambda m: not any(k.startswith("vistrain.dev/") for k in m.annotations),
             field_path=".annotations",
         ),
+        qualified_keys("labels"),
+        qualified_keys("annotations"),
     )

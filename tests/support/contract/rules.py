@@ -271,3 +271,25 @@ for _member in ("labels", "annotations"):
         f".{_member}",
         {f"spec.pod.{_member}": {"vistrain.dev/run": "x"}},
     )
+for _where, _member in (("spec.scheduling", "nodeSelector"), ("spec.pod", "labels"), ("spec.pod", "annotations")):
+    _rule(
+        _where,
+        f"{_member}: a key is a name of at most 63 letters, digits, '-', '_' and '.', such as 'team',"
+        " or one after a DNS name and '/', such as 'example.com/team'",
+        f".{_member}",
+        *(
+            {f"{_where}.{_member}": {key: "x"}}
+            for key in (
+                "has space",
+                "-team",
+                "team\n",
+                "Example.com/team",
+                "a..b/team",
+                "a/b/c",
+                "/team",
+                "example.com/",
+                "k" * 64,
+                "d" * 254 + "/k",
+            )
+        ),
+    )
