@@ -31,7 +31,7 @@ lint: setup ## Style, types, imports, drift of generated files
 	@hack/lint.sh
 
 unit: setup ## The tests that need no cluster
-	@$(BIN)/python -m pytest -n 2 --dist loadscope -m 'not cluster'
+	@$(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder -m 'not cluster'
 
 cluster-test: setup ## The tests on the dev cluster
 	@$(BIN)/vistrain-devcluster install

@@ -271,7 +271,11 @@ for _member in ("labels", "annotations"):
         f".{_member}",
         {f"spec.pod.{_member}": {"vistrain.dev/run": "x"}},
     )
-for _where, _member in (("spec.scheduling", "nodeSelector"), ("spec.pod", "labels"), ("spec.pod", "annotations")):
+for _where, _member in (
+    ("spec.scheduling", "nodeSelector"),
+    ("spec.pod", "labels"),
+    ("spec.pod", "annotations"),
+):
     _rule(
         _where,
         f"{_member}: a key is a name of at most 63 letters, digits, '-', '_' and '.', such as 'team',"

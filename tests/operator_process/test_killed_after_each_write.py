@@ -1,0 +1,97 @@
+"""On a real API server: whichever of its writes the operator is killed after, the run ends right."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+
+import pytest
+
+from operator_process.play import Event, Stage, delete_job, evict, play, suspend_and_resume
+from support.control_plane import ControlPlane
+from support.kubelet import TOTAL, Kubelet
+from vistrain_operator.api import Api, configuration
+
+pytestmark = pytest.mark.long
+
+AT_ONCE = 3
+"""Stories beside each other: most of each is waiting."""
+
+
+@contextlib.asynccontextmanager
+async def stages(plane: ControlPlane) -> AsyncIterator[tuple[Api, Kubelet]]:
+    api = Api(await configuration(str(plane.kubeconfig), None))
+    kubelet = Kubelet(api)
+    try:
+        async with asyncio.TaskGroup() as group:
+            task = group.create_task(kubelet.run())
+            yield api, kubelet
+            task.cancel()
+    finally:
+        await api.close()
+
+
+async def check(stage: Stage, classes: Sequence[str], disruptions: int) -> None:
+    """The run has ended as it would have with an operator that nothing disturbs."""
+    where, status = stage.namespace, await stage.status()
+    assert status["phase"] == "Succeeded", (where, status)
+    attempts = status["attempts"]
+    assert [a["number"] for a in attempts] == list(range(1, len(classes) + 2)), (where, attempts)
+    assert [a.get("class") for a in attempts] == [*classes, None], (where, attempts)
+    assert (status.get("disruptions", 0), status.get("failures", 0)) == (disruptions, 0), (where, status)
+    assert status.get("stepsLost", 0) == 0, (where, status)
+
+    trainers = stage.kubelet.of(where)
+    assert len(trainers) == len(attempts), f"{where}: each attempt has one pod"
+    assert stage.kubelet.most_at_once[where] == 1, f"{where}: never two at a time"
+    assert sum(t.executed for t in trainers) == TOTAL, f"{where}: no step twice"
+
+    events = await stage.listed("/api/v1/namespaces/{}/events")
+    told = Counter((e["reason"], e["message"]) for e in events if e["involvedObject"]["name"] == "demo")
+    assert {reason for reason, _ in told} >= {"AttemptStarted", "Succeeded", *classes} - {"Suspended"}, (
+        where,
+        told,
+    )
+    assert told.most_common(1)[0][1] == 1, f"{where}: told twice: {told}"
+
+
+async def test_killed_once_after_each_write(plane, tmp_path):
+    """One run for each write of the story."""
+    async with stages(plane) as (api, kubelet):
+
+        async def one(name: str, kill_after: int) -> list[str]:
+            stage = Stage(plane, api, kubelet, name)
+            writes = await play(stage, [evict], tmp_path / name, lambda number: number == kill_after)
+            await check(stage, ["Evicted"], 1)
+            return writes
+
+        writes = await one("undisturbed", 0)
+        assert len(writes) > 8, writes
+        slots = asyncio.Semaphore(AT_ONCE)
+
+        async def killed(number: int) -> None:
+            async with slots:
+                await one(f"killed-after-{number}", number)
+
+        async with asyncio.TaskGroup() as group:
+            for number in range(1, len(writes) + 1):
+                group.create_task(killed(number))
+
+
+STORIES: dict[str, tuple[list[Event], list[str], int]] = {
+    "evicted-and-deleted": ([evict, delete_job], ["Evicted", "Deleted"], 2),
+    "suspended-and-evicted": ([suspend_and_resume, evict], ["Suspended", "Evicted"], 1),
+}
+
+
+@pytest.mark.parametrize("name", STORIES)
+async def test_killed_after_every_write(plane, tmp_path, name):
+    """No operator lives longer than to its first write."""
+    events, classes, disruptions = STORIES[name]
+    async with stages(plane) as (api, kubelet):
+        stage = Stage(plane, api, kubelet, name)
+        writes = await play(stage, events, tmp_path / name, lambda number: True)
+        assert len(writes) > 10, writes
+        await check(stage, classes, disruptions)

@@ -1,0 +1,195 @@
+"""Scheduler, kubelet and trainer of a control plane without nodes: pods run, stop when asked, and say how far.
+
+What it stands in for runs for real on the dev cluster. Here runs must be many, quick and steered: a trainer
+goes to the step that the test allows and waits there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from aiohttp import web
+
+from vistrain_api.protocol import CONTAINER, LABEL_ATTEMPT, LABEL_RUN, PORT, ExitCode, Progress
+from vistrain_operator.api import Api, ApiError
+
+NODES = ("n1", "n2")
+TOTAL = 30
+LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
+MERGE = "application/merge-patch+json"
+_ADDRESSES = itertools.count(1)
+_TOKENS = itertools.count(1)
+
+
+@dataclass
+class Trainer:
+    """The process in a pod."""
+
+    pod: dict[str, Any]
+    restored: int
+    token: int = field(default_factory=lambda: next(_TOKENS))
+    address: str = field(default_factory=lambda: "127.77.{}.{}".format(*divmod(next(_ADDRESSES), 250)))
+    executed: int = 0
+    ended: bool = False
+
+    @property
+    def step(self) -> int:
+        """Step that the model is at."""
+        return self.restored + self.executed
+
+    def words(self, code: int | None = None) -> str:
+        """What it serves at /progress, or says last."""
+        meta = self.pod["metadata"]
+        said = Progress(
+            attempt=int(meta["labels"][LABEL_ATTEMPT]),
+            token=self.token,
+            pod_uid=meta["uid"],
+            phase="Training" if code is None else "Finished" if code == ExitCode.FINISHED else "Saving",
+            epochs=3,
+            epoch=3 * self.step // TOTAL,
+            step=self.step,
+            total_steps=TOTAL,
+            restored_step=self.restored or None,
+            last_step=self.step if self.executed else None,
+            exit_code=code,
+        )
+        return said.model_dump_json(by_alias=True, exclude_none=True)
+
+
+class Kubelet:
+    """Runs every pod of every run; `run` is to be a task while the test plays."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+        self.trainers: dict[str, Trainer] = {}
+        """By UID of the pod; those of ended pods stay."""
+        self.allowed: dict[str, int] = {}
+        """Step that each namespace's trainers may go to; a third of the way where nothing is said."""
+        self.most_at_once: dict[str, int] = {}
+        """The largest number of processes that a namespace had at one time."""
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        await self._nodes()
+        app = web.Application()
+        app.router.add_get("/progress", self._progress)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        await self._runner.setup()
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._heartbeats())
+                group.create_task(self._pods())
+        finally:
+            await self._runner.cleanup()
+
+    def of(self, namespace: str) -> list[Trainer]:
+        """The trainers of a namespace, in the order of their start."""
+        return [t for t in self.trainers.values() if t.pod["metadata"]["namespace"] == namespace]
+
+    async def _nodes(self) -> None:
+        for name in NODES:
+            if await self._api.find(f"/api/v1/nodes/{name}", "nodes") is not None:
+                continue  # of an earlier test
+            labels = {"kubernetes.io/hostname": name}
+            await self._api.create("/api/v1/nodes", "nodes", {"metadata": {"name": name, "labels": labels}})
+            condition = {"type": "Ready", "status": "True", "reason": "KubeletReady", "message": "up"}
+            status = {
+                "conditions": [condition],
+                "allocatable": {"nvidia.com/mig-1g.20gb": "7", "pods": "110"},
+            }
+            await self._patch(f"/api/v1/nodes/{name}/status", {"status": status})
+            lease = {"metadata": {"name": name}, "spec": {"holderIdentity": name}}
+            await self._api.create(LEASES, "leases", lease)
+
+    async def _heartbeats(self) -> None:
+        while True:
+            for name in NODES:
+                await self._patch(f"{LEASES}/{name}", {"spec": {"renewTime": _now(micro=True)}})
+            await asyncio.sleep(5)
+
+    async def _pods(self) -> None:
+        while True:
+            listed = await self._api.get("/api/v1/pods", "pods", {"labelSelector": LABEL_RUN})
+            for pod in listed["items"]:
+                try:
+                    await self._tend(pod)
+                except ApiError as error:
+                    if not (error.missing or error.conflict):  # changed since it was listed
+                        raise
+            for namespace in {t.pod["metadata"]["namespace"] for t in self.trainers.values()}:
+                alive = sum(not t.ended for t in self.of(namespace))
+                self.most_at_once[namespace] = max(alive, self.most_at_once.get(namespace, 0))
+            await asyncio.sleep(0.1)
+
+    async def _tend(self, pod: dict[str, Any]) -> None:
+        meta = pod["metadata"]
+        trainer = self.trainers.get(meta["uid"])
+        if trainer is None:
+            if "deletionTimestamp" not in meta:
+                await self._start(pod)
+            return
+        if trainer.ended:
+            if "deletionTimestamp" in meta:
+                await self._api.request("DELETE", _path(pod), resource="pods", body={"gracePeriodSeconds": 0})
+            return
+        if "deletionTimestamp" in meta:
+            await self._end(trainer, ExitCode.STOPPED)
+        elif trainer.step < min(self.allowed.get(meta["namespace"], TOTAL // 3), TOTAL):
+            trainer.executed += 1
+        elif trainer.step == TOTAL:
+            await self._end(trainer, ExitCode.FINISHED)
+
+    async def _start(self, pod: dict[str, Any]) -> None:
+        saved = max((t.step for t in self.of(pod["metadata"]["namespace"])), default=0)
+        trainer = Trainer(pod, saved)
+        node = NODES[trainer.token % 2]
+        binding = {"metadata": {"name": pod["metadata"]["name"]}, "target": {"kind": "Node", "name": node}}
+        await self._api.create(f"{_path(pod)}/binding", "pods/binding", binding)
+        await web.TCPSite(self._runner, trainer.address, PORT).start()
+        await self._status(trainer, "Running", {"running": {"startedAt": _now()}})
+        self.trainers[pod["metadata"]["uid"]] = trainer
+
+    async def _end(self, trainer: Trainer, code: ExitCode) -> None:
+        trainer.ended = True
+        state = {
+            "exitCode": int(code),
+            "reason": "Completed" if code == ExitCode.FINISHED else "Error",
+            "message": trainer.words(int(code)),
+            "finishedAt": _now(),
+        }
+        phase = "Succeeded" if code == ExitCode.FINISHED else "Failed"
+        await self._status(trainer, phase, {"terminated": state})
+
+    async def _status(self, trainer: Trainer, phase: str, state: dict[str, Any]) -> None:
+        container = {
+            "name": CONTAINER,
+            "ready": phase == "Running",
+            "restartCount": 0,
+            "image": "",
+            "imageID": "",
+            "state": state,
+        }
+        status = {"phase": phase, "podIP": trainer.address, "containerStatuses": [container]}
+        await self._patch(f"{_path(trainer.pod)}/status", {"status": status})
+
+    async def _progress(self, request: web.Request) -> web.Response:
+        assert request.transport is not None
+        address = request.transport.get_extra_info("sockname")[0]
+        [trainer] = [t for t in self.trainers.values() if t.address == address and not t.ended]
+        return web.json_response(json.loads(trainer.words()))
+
+    async def _patch(self, path: str, body: dict[str, Any]) -> None:
+        await self._api.request("PATCH", path, resource="kubelet", body=body, content=MERGE)
+
+
+def _path(pod: dict[str, Any]) -> str:
+    return f"/api/v1/namespaces/{pod['metadata']['namespace']}/pods/{pod['metadata']['name']}"
+
+
+def _now(*, micro: bool = False) -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ" if micro else "%Y-%m-%dT%H:%M:%SZ")
