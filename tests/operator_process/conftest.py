@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from support.contract.manifests import ROOT
 from support.control_plane import ControlPlane
 from vistrain_api.crd.definition import NAME
-from support.contract.manifests import ROOT
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Scheduler, kubelet and trainer of a control plane without nodes: pods run, stop when asked, and say how far.
+"""Scheduler, kubelet and trainer of a control plane without nodes: pods run, and stop when asked.
 
 What it stands in for runs for real on the dev cluster. Here runs must be many, quick and steered: a trainer
 goes to the step that the test allows and waits there.

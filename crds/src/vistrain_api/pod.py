@@ -21,14 +21,14 @@ TaintKey = Annotated[
     ),
 ]
 
-# A schema of Kubernetes has no pattern for the keys of a map. Without the rule, a bad key would only show as a Job
-# that the API server refuses.
+# A schema of Kubernetes has no pattern for the keys of a map. Without the rule, a bad key would only show as
+# a Job that the API server refuses.
 _DNS_LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _QUALIFIED = rf"^({_DNS_LABEL}([.]{_DNS_LABEL})*/)?[A-Za-z0-9]([-A-Za-z0-9_.]{{0,61}}[A-Za-z0-9])?$"
 
 
 def qualified_keys(member: str) -> Rule:
-    """The keys of the map are label keys: a name of at most 63 characters, a DNS name and `/` before it or not."""
+    """The keys are label keys: a name of at most 63 characters, alone or after a DNS name and /"""
 
     def holds(model: Any) -> bool:
         keys = getattr_by_alias(model, member)
