@@ -21,8 +21,8 @@ $(VENV)/.ready: requirements/dev.lock crds/pyproject.toml operator/pyproject.tom
 	@hack/setup.sh $(PYTHON) $(VENV)
 	@touch $@
 
-demo: setup ## Train on a real Kubernetes through an eviction (CONTEXT=, REGISTRY=, OUTPUT=)
-	@$(BIN)/python -m vistrain_devcluster.demo --output $(OUTPUT) $(if $(CONTEXT),--context $(CONTEXT)) $(if $(REGISTRY),--registry $(REGISTRY))
+demo: setup ## Train on a real Kubernetes through an eviction (CONTEXT=, REGISTRY=, INSECURE_REGISTRY=1, OUTPUT=)
+	@$(BIN)/python -m vistrain_devcluster.demo --output $(OUTPUT) $(if $(CONTEXT),--context $(CONTEXT)) $(if $(REGISTRY),--registry $(REGISTRY)) $(if $(INSECURE_REGISTRY),--insecure-registry)
 
 test: setup ## All tests, set-up and dev cluster included
 	@hack/test.sh
@@ -31,7 +31,7 @@ lint: setup ## Style, types, imports, drift of generated files
 	@hack/lint.sh
 
 unit: setup ## The tests that need no cluster
-	@$(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder -m 'not cluster'
+	@$(BIN)/python -m pytest -n 2 --dist loadscope -m 'not cluster'
 
 cluster-test: setup ## The tests on the dev cluster
 	@$(BIN)/vistrain-devcluster install

@@ -14,8 +14,6 @@ from support.control_plane import ControlPlane
 from support.kubelet import TOTAL, Kubelet
 from vistrain_operator.api import Api, configuration
 
-pytestmark = pytest.mark.long
-
 AT_ONCE = 3
 """Stories beside each other: most of each is waiting."""
 

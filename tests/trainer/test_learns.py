@@ -16,8 +16,6 @@ from vistrain_trainer.detectors import task_for
 from vistrain_trainer.engine.task import TaskContext
 from vistrain_trainer.engine.volumes import Volumes
 
-pytestmark = pytest.mark.long
-
 QUICKSTART = Path(__file__).parents[2] / "examples" / "quickstart.yaml"
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 import torch
 from torch import nn
@@ -48,6 +51,28 @@ def test_steps_are_those_of_the_plain_optimizer(kind):
     train(reference, plain, set_rate)
     for mine, theirs in zip(ours.parameters(), plain.parameters(), strict=True):
         torch.testing.assert_close(mine, theirs, rtol=1e-5, atol=1e-6)
+
+
+def test_the_compiler_stays_out():
+    """A resumed run would wait a second for it; the first step and a checkpoint's round trip need none."""
+    code = """
+import sys, torch
+from vistrain_api.schedule import AdamW, Optimizer, Sgd
+from vistrain_trainer.engine.optimizer import make_optimizer
+from vistrain_trainer.engine.randomness import set_determinism
+from vistrain_trainer.engine.task import ParameterGroup
+set_determinism("strict")
+for stated in (Optimizer(sgd=Sgd()), Optimizer(adamw=AdamW())):
+    weight = torch.nn.Parameter(torch.ones(3))
+    optimizer = make_optimizer(stated, [ParameterGroup("all", [weight], 0.01)], torch.device("cpu"))
+    weight.square().sum().backward()
+    optimizer.step()
+    optimizer.zero_grad()
+    optimizer.load_state_dict(optimizer.state_dict())
+assert torch.are_deterministic_algorithms_enabled()
+sys.exit("torch._dynamo" in sys.modules)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 
 def test_stated_precision_is_kept_and_auto_resolved():

@@ -10,8 +10,6 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.long
-
 STOPPED = 75
 EPOCHS, STEPS = 5, 30  # 24 pictures, batches of 4
 

@@ -25,6 +25,7 @@ def main(
     ),
     context: Annotated[str | None, typer.Option(help="An existing kubectl context, such as kind-x.")] = None,
     registry: Annotated[str | None, typer.Option(help="Registry that the context's nodes pull from.")] = None,
+    insecure_registry: Annotated[bool, typer.Option(help="The registry speaks plain HTTP.")] = False,
 ) -> None:
     """Train a detector on a real Kubernetes, through an eviction, and show that nothing was lost.
 
@@ -39,7 +40,10 @@ def main(
         )
         raise typer.Exit(local.run(EXAMPLE, WORLD, output, teller))
     try:
-        place = ground.existing(context, registry, teller) if context else ground.dev_cluster(teller)
+        if context:
+            place = ground.existing(context, registry, teller, insecure=insecure_registry)
+        else:
+            place = ground.dev_cluster(teller)
         story = Story(
             place.kubectl,
             teller,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import tempfile
 from dataclasses import dataclass
@@ -104,26 +105,42 @@ def dev_cluster(teller: Teller) -> Place:
     return place
 
 
-def existing(context: str, registry_address: str | None, teller: Teller) -> Place:
-    """A cluster of the user's own, named by its kubectl context. Its nodes are not changed."""
-    kubectl = Kubectl(context=context)
+def existing(context: str, registry_address: str | None, teller: Teller, *, insecure: bool = False) -> Place:
+    """A cluster of the user's own, named by its kubectl context. Its nodes are not changed.
+
+    A registry on this machine is spoken to in plain HTTP, another one when `insecure`.
+    """
+    kubectl = Kubectl(_tool("kubectl"), context=context)
+    helm = _tool("helm")
     try:
         with teller.stage(f"Looking at the cluster of context {context}"):
             kubectl.run("version")
         if registry_address:
             with teller.stage(f"Building the images and pushing them to {registry_address}"):
-                references = images.publish(registry_address, teller.live, insecure=False)
+                plain = insecure or registry_address.startswith(("localhost", "127."))
+                references = images.publish(registry_address, teller.live, insecure=plain)
         else:
             with teller.stage("Building the images and loading them into the cluster"):
                 references = {name: _load(name, context, teller) for name in images.PRODUCTS}
     except (RuntimeError, OSError) as error:
         raise GroundError(str(error)) from error
     place = Place(
-        kubectl, "helm", references["trainer"], references["operator"], f"kubectl --context {context}"
+        kubectl, helm, references["trainer"], references["operator"], f"{kubectl.binary} --context {context}"
     )
     with teller.stage("helm upgrade --install vistrain charts/vistrain"):
         place.install()
     return place
+
+
+def _tool(name: str) -> str:
+    """A program of the user's, or the one that was built for the dev cluster."""
+    built = ClusterConfig.from_environment().cache / "bin" / name
+    found = shutil.which(name) or (str(built) if built.exists() else None)
+    if found is None:
+        raise GroundError(
+            f"{name} is not installed: put it on the PATH (`vistrain-devcluster install` builds it)"
+        )
+    return found
 
 
 def _load(name: str, context: str, teller: Teller) -> str:

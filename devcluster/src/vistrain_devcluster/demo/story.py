@@ -9,8 +9,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
-
 from vistrain_devcluster.demo import objects
 from vistrain_devcluster.demo.evidence import Evidence
 from vistrain_devcluster.demo.tell import Teller
@@ -37,9 +35,10 @@ def wait_for(what: str, poll: Callable[[], T | None], *, seconds: float, every: 
     raise DemoFailed(f"waited {seconds:.0f} s for {what}")
 
 
-def manifest(path: Path, *, cpu: bool, suffix: str = "") -> dict[str, Any]:
-    """The example as an object; on another's cluster it trains on the CPU, since nodes are never patched."""
-    value: dict[str, Any] = yaml.safe_load(path.read_text())
+def manifest(kubectl: Kubectl, path: Path, *, cpu: bool, suffix: str = "") -> dict[str, Any]:
+    """The example as kubectl reads it; on another's cluster it trains on the CPU: nodes are never patched."""
+    text = kubectl.run("create", "--dry-run=client", "--output", "json", "--filename", str(path))
+    value: dict[str, Any] = json.loads(text)
     value["metadata"]["name"] += suffix
     if cpu:
         value["spec"]["resources"]["accelerator"] = {"cpu": {}}
@@ -55,8 +54,8 @@ class Story:
         self.kubectl = kubectl.within(objects.NAMESPACE)
         self.teller = teller
         self.image = image
-        self.run = manifest(example, cpu=cpu)
-        self.twin = manifest(example, cpu=cpu, suffix="-untouched")
+        self.run = manifest(self.kubectl, example, cpu=cpu)
+        self.twin = manifest(self.kubectl, example, cpu=cpu, suffix="-untouched")
         self.name: str = self.run["metadata"]["name"]
         self.names: tuple[str, str] = (self.name, self.twin["metadata"]["name"])
         self.evidence = Evidence(output / "evidence", self.kubectl, self.name)

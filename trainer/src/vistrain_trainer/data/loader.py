@@ -104,8 +104,12 @@ class BatchIterator(Generic[Batch]):
         except (RuntimeError, OSError, EOFError) as error:
             # One that dies while it hands over a batch breaks the connection before its end is known.
             patience = 0 if isinstance(error, RuntimeError) else 5
-            if not wait([worker.sentinel for worker in self._workers], patience):
+            ended = wait([worker.sentinel for worker in self._workers], patience)
+            if not ended:
                 raise
+            for worker in self._workers:
+                if worker.sentinel in ended:  # its files are closed; its exit code comes a moment later
+                    worker.join(5)
             raise explain_loss(self._workers, self._kills, memory_kills()) from error
         if isinstance(batch, _Refused):
             self.close()

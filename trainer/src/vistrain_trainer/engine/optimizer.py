@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 
 from vistrain_api.schedule import Optimizer
+from vistrain_trainer.engine.eager import eager
 from vistrain_trainer.engine.task import ParameterGroup
 
 # Fused kernels exist and are deterministic there; elsewhere the tensors are updated as lists.
@@ -23,12 +24,12 @@ def make_optimizer(
     ]
     kernel = {"fused": True} if device.type in _FUSED else {"foreach": True}
     if stated.sgd is not None:
-        return torch.optim.SGD(
+        return eager(torch.optim.SGD)(
             parameters, lr=0.0, momentum=stated.sgd.momentum, nesterov=stated.sgd.nesterov, **kernel
         )
     assert stated.adamw is not None  # the contract: exactly one
     first, second = stated.adamw.betas
-    return torch.optim.AdamW(parameters, lr=0.0, betas=(first, second), **kernel)
+    return eager(torch.optim.AdamW)(parameters, lr=0.0, betas=(first, second), **kernel)
 
 
 def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:

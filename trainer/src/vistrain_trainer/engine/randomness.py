@@ -27,7 +27,9 @@ def set_determinism(mode: str) -> None:
     strict = mode == "strict"
     if strict:
         os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"
-    torch.use_deterministic_algorithms(strict)
+    # The same switch as `use_deterministic_algorithms`, which imports the compiler for its own sake: a second
+    # of every start and every resume.
+    torch.set_deterministic_debug_mode("error" if strict else "default")
     # Filling fresh memory finds bugs and costs time; it does not change results of correct kernels.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.deterministic = strict
