@@ -168,9 +168,9 @@ def own_cluster_config(alone: None) -> ClusterConfig:
     return own_config()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def alone() -> Iterator[None]:
-    """Holds the tests' cluster for this session of pytest; another one waits."""
+    """Holds the tests' cluster for a module; one that runs beside it waits."""
     with Path("/run/lock/vistrain-devcluster-test").open("w") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)
         yield

@@ -217,7 +217,9 @@ def test_an_image_runs_as_nobody_says_what_it_is_and_holds_its_command(name: str
         "PYTHONUNBUFFERED",
         "PYTHONDONTWRITEBYTECODE",
     }
-    assert f"usage: {config['Entrypoint'][0]}" in run_in(image, *config["Entrypoint"], "--help").lower()
+    *init, command = config["Entrypoint"]
+    assert init == ["tini", "--"]
+    assert f"usage: {command}" in run_in(image, *config["Entrypoint"], "--help").lower()
 
 
 @pytest.mark.cluster
