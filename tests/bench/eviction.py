@@ -81,7 +81,9 @@ def main() -> None:
     options = parser.parse_args()
     print(machine())
     place = site()
-    run = Run(place.kubectl, "bench-eviction", merged(TINY, {"schedule": {"epochs": 20_000}})).apply()
+    run = Run(
+        place.kubectl, place.cluster.api.get, "bench-eviction", merged(TINY, {"schedule": {"epochs": 20_000}})
+    ).apply()
     ours = vistrain_seconds(run, options.evictions)
     run.delete()
     theirs = bare_job_seconds(place, options.peer_evictions)

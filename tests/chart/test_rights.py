@@ -91,7 +91,7 @@ class Bench:
         return compare(self.rendered(), log_lines(self.plane.audit_log), self.system, self.account)
 
     def run(self, name: str, **change: Any) -> Run:
-        return Run(self.kubectl, f"{self.release}-{name}", merged(TINY_RUN, change)).apply()
+        return Run(self.kubectl, self.kubectl.raw, f"{self.release}-{name}", merged(TINY_RUN, change)).apply()
 
 
 def claim(name: str) -> dict[str, Any]:

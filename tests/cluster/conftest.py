@@ -28,7 +28,7 @@ class Runs:
 
     def new(self, name: str, **change: Any) -> Run:
         """A tiny run with members of the spec changed; its name is unique, its folder too unless stated."""
-        run = Run(self.kubectl, unique(name), merged(TINY, change))
+        run = Run(self.kubectl, self.site.cluster.api.get, unique(name), merged(TINY, change))
         self.made.append(run)
         return run
 

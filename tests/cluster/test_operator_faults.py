@@ -50,9 +50,10 @@ def test_helm_upgrade_in_mid_run_leaves_the_pod_alone(runs):
 def test_a_silent_node_is_given_up_and_the_fence_holds_against_its_pod(runs):
     run = runs.new(
         "node-lost",
-        schedule={"epochs": 200},
-        evaluation={"everyEpochs": 100},
+        schedule={"epochs": 150},  # long enough for the old writer to see the new one
+        evaluation={"everyEpochs": 75},
         checkpoint={"interval": "1s"},
+        resilience={"terminationGracePeriod": "5s"},
     ).apply()
     run.reaches_step(10)
     old = run.pod()
@@ -76,9 +77,10 @@ def _end(log):
 
 def test_a_node_loses_power(runs):
     change = {
-        "schedule": {"epochs": 120},
-        "evaluation": {"everyEpochs": 60},
+        "schedule": {"epochs": 40},
+        "evaluation": {"everyEpochs": 20},
         "checkpoint": {"interval": "2s"},
+        "resilience": {"terminationGracePeriod": "5s"},
     }
     run = runs.new("power", **change).apply()
     run.reaches_step(10)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from vistrain_devcluster.api import ApiError
 from vistrain_devcluster.kubectl import Kubectl, KubectlError
 
 T = TypeVar("T")
@@ -34,6 +35,7 @@ TINY: dict[str, Any] = {
         "noAugEpochs": 1,
         "precision": "fp32",
     },
+    "evaluation": {"everyEpochs": 3},
     "checkpoint": {"volume": {"claimName": "checkpoints"}, "interval": "30s"},
     "resources": {
         "accelerator": {"cpu": {}},
@@ -71,9 +73,12 @@ def wait_for(what: str, poll: Callable[[], T | None], *, seconds: float = 90, ev
 
 @dataclass
 class Run:
-    """One DetectorTraining on the cluster."""
+    """One DetectorTraining on the cluster: done to it by kubectl, as users do, and watched by plain requests,
+    since a kubectl for every look would take the cores from what is looked at."""
 
     kubectl: Kubectl
+    get: Callable[[str], Any]
+    """What the API server answers to a GET of a path."""
     name: str
     spec: dict[str, Any] = field(default_factory=dict)
 
@@ -98,7 +103,10 @@ class Run:
 
     def object(self) -> dict[str, Any]:
         """The run as the API server has it."""
-        return self.kubectl.get(KIND, self.name)
+        found: dict[str, Any] = self.get(
+            f"/apis/vistrain.dev/v1alpha1/{self._space}/detectortrainings/{self.name}"
+        )
+        return found
 
     def status(self) -> dict[str, Any]:
         """Its status."""
@@ -133,12 +141,20 @@ class Run:
 
     def pods(self) -> list[dict[str, Any]]:
         """The run's pods, oldest first."""
-        items: list[dict[str, Any]] = self.kubectl.get("pods", "-l", f"vistrain.dev/run={self.name}")["items"]
+        items: list[dict[str, Any]] = self._mine("/api/v1", "pods")
         return sorted(items, key=lambda pod: int(pod["metadata"]["labels"]["vistrain.dev/attempt"]))
 
     def jobs(self) -> list[dict[str, Any]]:
         """The run's Jobs."""
-        items: list[dict[str, Any]] = self.kubectl.get("jobs", "-l", f"vistrain.dev/run={self.name}")["items"]
+        return self._mine("/apis/batch/v1", "jobs")
+
+    @property
+    def _space(self) -> str:
+        return f"namespaces/{self.kubectl.namespace}"
+
+    def _mine(self, api: str, plural: str) -> list[dict[str, Any]]:
+        found = self.get(f"{api}/{self._space}/{plural}?labelSelector=vistrain.dev%2Frun%3D{self.name}")
+        items: list[dict[str, Any]] = found["items"]
         return items
 
     def pod(self, *, seconds: float = 120) -> dict[str, Any]:
@@ -156,13 +172,11 @@ class Run:
         """What the trainer serves at /progress, through the API server's proxy."""
         for pod in reversed(self.pods()):
             if pod["status"].get("phase") == "Running" and "deletionTimestamp" not in pod["metadata"]:
-                name, namespace = pod["metadata"]["name"], pod["metadata"]["namespace"]
+                name = pod["metadata"]["name"]
                 try:
-                    value: dict[str, Any] = self.kubectl.raw(
-                        f"/api/v1/namespaces/{namespace}/pods/{name}:8080/proxy/progress"
-                    )
-                except (KubectlError, json.JSONDecodeError):
-                    return None
+                    value: dict[str, Any] = self.get(f"/api/v1/{self._space}/pods/{name}:8080/proxy/progress")
+                except (ApiError, KubectlError, OSError, json.JSONDecodeError):
+                    return None  # not listening yet, or no more
                 return value | {"pod": name}
         return None
 

@@ -40,7 +40,6 @@ def child(job: dict[str, object]) -> None:
 def main() -> None:
     for name in ("cli.app", "engine.run", "engine.training", "engine.comparison", "detectors.yolox"):
         importlib.import_module(f"vistrain_trainer.{name}")
-    importlib.import_module("torchvision.ops")  # a run imports it with its first evaluation
     gc.freeze()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     print("ready", flush=True)

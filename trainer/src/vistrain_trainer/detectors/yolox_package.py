@@ -5,7 +5,7 @@
 - `thop` counts operations. The package of that name does not run on current Pythons, and its maintained
   fork is AGPL-3.0. One that is installed is left alone.
 - `torchvision`, for suppression in upstream's own post-processing, takes seconds of every start to import.
-  Ours imports it at the first evaluation, when training goes on already.
+  Ours takes the kernel alone.
 """
 
 from __future__ import annotations

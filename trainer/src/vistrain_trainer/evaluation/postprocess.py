@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+import importlib
+import importlib.util
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -61,11 +66,22 @@ def _suppress(corners: Tensor, scores: Tensor, classes: Tensor, iou: float) -> T
 
     In float64 the shift to the sheet leaves overlaps as they are, which it does not in float32.
     """
-    from torchvision.ops import nms  # three seconds of import, which the start of training does not wait for
-
     if len(corners) == 0:
         return torch.zeros(0, dtype=torch.long, device=corners.device)
     wide = corners.double()
     sheet = wide.max() - wide.min() + 1
-    kept: Tensor = nms(wide + classes[:, None] * sheet, scores.double(), iou)
+    kept: Tensor = _nms()(wide + classes[:, None] * sheet, scores.double(), iou)
     return kept
+
+
+@functools.cache
+def _nms() -> Any:
+    """torchvision's kernel without its Python, which imports PyTorch's compiler: seconds of every evaluation
+    that is the first of its process."""
+    package = importlib.util.find_spec("torchvision")
+    library = Path(package.origin).with_name("_C_stable.so") if package and package.origin else None
+    if library is not None and library.exists():
+        torch.ops.load_library(library)  # type: ignore[no-untyped-call]
+    else:  # another version, with another name for it
+        importlib.import_module("torchvision.ops")
+    return torch.ops.torchvision.nms
