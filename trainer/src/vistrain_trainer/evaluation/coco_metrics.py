@@ -56,12 +56,14 @@ class GroundTruth:
             ]
         )
 
-    def curves(self, rows: np.ndarray) -> Curves:
+    def curves(self, rows: np.ndarray, *, max_detections: Sequence[int] = MAX_DETECTIONS) -> Curves:
         """Evaluate detections.
 
         Args:
             rows: (n, 7) float64 image id, x, y, w, h, score, class index. Of equal scores in an image the
                 earlier row is the better.
+            max_detections: how many detections of a class in an image count, ascending; the last axis of
+                the arrays. :func:`metrics` asks for COCO's three.
         """
         found = self._indexed(
             [
@@ -78,7 +80,7 @@ class GroundTruth:
             ]
         )
         evaluation = COCOeval_faster(self._coco, found, "bbox", print_function=_say_nothing)
-        evaluation.params.maxDets = list(MAX_DETECTIONS)
+        evaluation.params.maxDets = list(max_detections)
         evaluation.evaluate()
         evaluation.accumulate()
         return Curves(*(np.asarray(evaluation.eval[name]) for name in ("precision", "recall", "scores")))
