@@ -1,0 +1,1 @@
+"""What a finished or running run tells afterwards: its curves, figures, tables."""
