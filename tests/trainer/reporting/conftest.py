@@ -15,7 +15,6 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-import yaml
 
 from vistrain_trainer.engine import signals
 from vistrain_trainer.engine.run import run
@@ -107,7 +106,7 @@ def made(tiny: ModuleType, tmp_path: Path) -> Callable[..., Path]:
         folder.mkdir()
         values = tiny.tiny_manifest(**settings).model_dump(mode="json", by_alias=True, exclude_none=True)
         values["metadata"]["name"] = name
-        (folder / "manifest.yaml").write_text(yaml.safe_dump(values))
+        (folder / "manifest.yaml").write_text(json.dumps(values))
         if rows:
             with (folder / "metrics.csv").open("w", newline="") as file:
                 table = csv.DictWriter(file, list(dict.fromkeys(key for row in rows for key in row)))
