@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from vistrain_trainer.cli.checkpoint import app as checkpoint_app
+from vistrain_trainer.cli.doctor import doctor
 from vistrain_trainer.cli.run import run
 from vistrain_trainer.cli.validate import validate
 from vistrain_trainer.data.cli import app as prepare_app
@@ -18,5 +19,6 @@ app = typer.Typer(
 )
 app.command()(run)
 app.command()(validate)
+app.command()(doctor)
 app.add_typer(checkpoint_app, name="checkpoint")
 app.add_typer(prepare_app, name="prepare")

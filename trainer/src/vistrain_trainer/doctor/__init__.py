@@ -1,0 +1,1 @@
+"""What is wrong with a manifest or a run, said as symptom, cause, remedy."""

@@ -1,0 +1,134 @@
+"""Checks of the data that a manifest names."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+from vistrain_trainer.data.coco import CocoDetection
+from vistrain_trainer.data.coco_file import read_document
+from vistrain_trainer.doctor.finding import Check, Finding, refused
+from vistrain_trainer.doctor.manifest_case import ManifestCase
+from vistrain_trainer.errors import BadInput
+
+_FOLDERS = 5000
+"""Folders of a data set that are searched for its images."""
+
+
+def _readable(case: ManifestCase) -> Iterator[Finding]:
+    for split in case.splits.values():
+        if isinstance(split, BadInput):
+            yield refused(split)
+
+
+def _info(case: ManifestCase) -> Iterator[Finding]:
+    for name in case.readable():
+        path = case.data_root / case.stated_splits[name].annotations
+        if "info" not in read_document(path, f"spec.dataset.{name}.annotations"):
+            yield Finding(
+                severity="note",
+                field=f"spec.dataset.{name}.annotations",
+                symptom="Evaluation with pycocotools ends with KeyError: 'info'. Vistrain's own does not.",
+                cause=f"{path} has no `info`, which pycocotools copies without asking",
+                remedy='Add "info": {} to the file if other programs are to read it',
+            )
+
+
+def _images(case: ManifestCase) -> Iterator[Finding]:
+    for name, split in case.readable().items():
+        missing = _first_missing(split)
+        if missing is None:
+            continue
+        field, stated = f"spec.dataset.{name}.images", case.stated_splits[name].images
+        found = _folder_of(split.images[missing].file_name, case.data_root)
+        total = sum(not split.image_path(index).is_file() for index in range(len(split)))
+        yield Finding(
+            severity="error",
+            field=field,
+            symptom=f"{total} of {len(split)} images of {name} are not there, such as "
+            f"{split.image_path(missing)}",
+            cause=f"The file names in {case.stated_splits[name].annotations} are relative to `{stated}`, and "
+            + (f"the image lies under `{found}`" if found else "no folder of the data set has the image"),
+            remedy=f"Set {field}: {found}" if found else f"Copy the images to {case.data_root / stated}",
+        )
+
+
+def _first_missing(split: CocoDetection) -> int | None:
+    try:
+        split.verify_images()
+    except BadInput:
+        return next(index for index in range(len(split)) if not split.image_path(index).is_file())
+    return None
+
+
+def _folder_of(name: str, root: Path) -> str | None:
+    """The folder under `root`, relative to it, in which a file name of an annotation file leads to a file."""
+    for folder, _, _ in islice(os.walk(root), _FOLDERS):
+        if Path(folder) != root and Path(folder, name).is_file():
+            return Path(folder).relative_to(root).as_posix()
+    return None
+
+
+def _splits(case: ManifestCase) -> Iterator[Finding]:
+    splits = case.readable()
+    if not {"train", "validation"} <= splits.keys():
+        return
+    train, validation = splits["train"], splits["validation"]
+    field = "spec.dataset.validation.annotations"
+    shared = _paths(train) & _paths(validation)
+    if shared:
+        yield Finding(
+            severity="warning",
+            field=field,
+            symptom=f"{len(shared)} of {len(validation)} validation images are trained on: metrics look "
+            "better than they are",
+            cause="train and validation name the same annotation file"
+            if case.stated_splits["train"].annotations == case.stated_splits["validation"].annotations
+            else f"train and validation list the same images, such as {min(shared)}",
+            remedy="Name an annotation file of images that are not trained on",
+        )
+    elif len(validation) > len(train):
+        yield Finding(
+            severity="warning",
+            field=field,
+            symptom=f"Fewer images are trained on ({len(train)}) than judged on ({len(validation)})",
+            cause="The annotation files of train and validation have most likely changed places: "
+            f"train is {case.stated_splits['train'].annotations}, validation "
+            f"{case.stated_splits['validation'].annotations}",
+            remedy="Exchange spec.dataset.train and spec.dataset.validation; state expectImages in both, and "
+            "a wrong file is refused",
+        )
+
+
+def _paths(split: CocoDetection) -> set[str]:
+    return {os.path.normpath(split.image_path(index)) for index in range(len(split))}
+
+
+CHECKS = (
+    Check(
+        "data",
+        "the annotation files, with `--volume`",
+        "a file that is missing, not whole, or has other classes or counts than stated",
+        _readable,
+    ),
+    Check(
+        "coco-info",
+        "the annotation files, with `--volume`",
+        "a file without `info`, at which pycocotools ends with KeyError",
+        _info,
+    ),
+    Check(
+        "images-folder",
+        "the image folders, with `--volume`",
+        "images that are looked for under the wrong folder, and the right one",
+        _images,
+    ),
+    Check(
+        "splits",
+        "the images of train and validation, with `--volume`",
+        "validation images that are trained on; train and validation that have changed places",
+        _splits,
+    ),
+)

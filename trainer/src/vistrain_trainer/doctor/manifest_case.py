@@ -1,0 +1,80 @@
+"""A manifest under examination, with the folders of its volumes where they are known."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from vistrain_api.dataset import DetectionSplit
+from vistrain_api.detector import DetectorTraining
+from vistrain_trainer.data.coco import CocoDetection
+from vistrain_trainer.doctor.finding import Unseen
+from vistrain_trainer.engine.volumes import Volumes
+from vistrain_trainer.errors import BadInput
+
+
+@dataclass(frozen=True)
+class ManifestCase:
+    """What checks of a manifest look at; everything is read once."""
+
+    manifest: DetectorTraining
+    folders: Mapping[str, Path] = field(default_factory=dict)
+    """Folder by claim, as `--volume` names them."""
+    folder: Path | None = None
+    """The run folder, where the manifest came from one."""
+
+    def claim(self, name: str, at: str, sub_path: str | None = None) -> Path:
+        """The folder of a claim, which the field `at` names. Raises Unseen, BadInput."""
+        if name not in self.folders:
+            raise Unseen(f"say --volume {name}=DIR to have this looked at")
+        return Volumes(self.folders, in_pod=False).folder(name, at, sub_path)
+
+    @cached_property
+    def data_root(self) -> Path:
+        """The folder that the data set's paths are relative to. Raises Unseen, BadInput."""
+        volume = self.manifest.spec.dataset.volume
+        return self.claim(volume.claim_name, "spec.dataset.volume.claimName", volume.sub_path)
+
+    @property
+    def run_folder(self) -> Path:
+        """Where the run is, or will be, without a cluster. Raises Unseen, BadInput."""
+        if self.folder is not None:
+            return self.folder
+        checkpoint = self.manifest.spec.checkpoint
+        root = self.claim(checkpoint.volume.claim_name, "spec.checkpoint.volume.claimName")
+        return root / (checkpoint.path or self.manifest.metadata.name)
+
+    @property
+    def stated_splits(self) -> dict[str, DetectionSplit]:
+        """The manifest's splits by name."""
+        dataset = self.manifest.spec.dataset
+        stated = {"train": dataset.train, "validation": dataset.validation, "test": dataset.test}
+        return {name: split for name, split in stated.items() if split is not None}
+
+    @cached_property
+    def splits(self) -> dict[str, CocoDetection | BadInput]:
+        """Each split as the trainer reads it, or what the trainer says of it. Raises Unseen, BadInput."""
+        root = self.data_root
+        return {name: self._read(root, name, split) for name, split in self.stated_splits.items()}
+
+    def readable(self) -> dict[str, CocoDetection]:
+        """The splits that the trainer accepts. Raises Unseen; nothing when the volume's folder is wrong."""
+        try:
+            return {name: split for name, split in self.splits.items() if isinstance(split, CocoDetection)}
+        except BadInput:  # the check `data` tells
+            return {}
+
+    def _read(self, root: Path, name: str, split: DetectionSplit) -> CocoDetection | BadInput:
+        try:
+            return CocoDetection(
+                root / split.annotations,
+                root / split.images,
+                self.manifest.spec.dataset.classes,
+                expect_images=split.expect_images,
+                expect_annotations=split.expect_annotations,
+                field=f"spec.dataset.{name}",
+            )
+        except BadInput as error:
+            return error
