@@ -46,12 +46,12 @@ class Series:
     @property
     def first(self) -> Point | None:
         """The earliest value."""
-        return self.points[0] if self.values else None
+        return Point(self.at[0], self.values[0]) if self.values else None
 
     @property
     def last(self) -> Point | None:
         """The latest value."""
-        return self.points[-1] if self.values else None
+        return Point(self.at[-1], self.values[-1]) if self.values else None
 
     def best(self, mode: Mode) -> Point | None:
         """The largest or least value; of equal ones the earliest, as the engine keeps it."""
