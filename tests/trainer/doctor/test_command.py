@@ -72,6 +72,7 @@ def test_a_run_folder(doctor, tiny, tmp_path):
     assert result.output.startswith("The run has done 3 of 3 epochs (12 of 12 steps), in attempt 1.")
     printed = json.loads(doctor(folder, "--json").output)
     assert (printed["kind"], printed["findings"], len(printed["story"])) == ("run", [], 5)
+    assert (printed["run"]["state"], printed["run"]["epochsDone"]) == ("finished", 3)
 
 
 def test_what_cannot_be_read(doctor, tmp_path):

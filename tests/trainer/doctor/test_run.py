@@ -94,6 +94,17 @@ def test_a_run_that_was_stopped(tiny, go, folder, only):
     assert "was stopped on request: stopped by SIGTERM" in diagnosis.story[1]
     assert "A resume takes checkpoints/step-000000006 (epoch 1" in diagnosis.story[2]
     assert diagnosis.story[3] == "Nothing is lost."
+    assert diagnosis.facts == {
+        "state": "stopped",
+        "attempt": 1,
+        "exitCode": 75,
+        "epochsDone": 1,
+        "epochsPlanned": 3,
+        "stepsDone": 6,
+        "stepsPlanned": 12,
+        "resumesFrom": "checkpoints/step-000000006",
+        "stepsToRepeat": 0,
+    }
     assert go() == 0
     assert examine(folder, {}).findings == []
 
@@ -294,11 +305,33 @@ def test_a_run_from_random_weights_at_a_rate_of_fine_tuning(go, folder, only):
     assert (found.check, found.field) == ("random-weights", "spec.initialization.scratch")
 
 
-@pytest.mark.parametrize("name", ["status.yaml", "result.json", "identity.json", "manifest.yaml"])
-def test_files_that_something_else_wrote(go, folder, name):
+@pytest.mark.parametrize("text", ["[", "[]", '{"progress": 3, "best": 3}'])
+@pytest.mark.parametrize("name", ["status.yaml", "result.json", "manifest.yaml", "checkpoints/index.json"])
+def test_files_that_something_else_wrote(go, folder, name, text):
     assert go() == 0
-    (folder / name).write_text("[")
+    (folder / name).write_text(text)
     with pytest.raises(BadInput, match=name):
+        examine(folder, {})
+
+
+def test_rows_that_were_cut_are_passed_over(tiny, go, folder, only):
+    assert go(functools.partial(tiny.TinyTask, poison=6)) == 66
+    with (folder / "metrics.csv").open("a") as table:
+        table.write("2,8")
+    with (folder / "log.jsonl").open("a") as log:
+        log.write('{"step":7,"loss":[]}\n{"step":8,"lo')
+    with (folder / "attempts.jsonl").open("a") as attempts:
+        attempts.write('{"attempt":2')
+    found = only(examine(folder, {}))
+    assert found.check == "not-finite"
+    assert "no finite loss in log.jsonl" in found.cause
+
+
+def test_a_file_that_cannot_be_read(go, folder):
+    assert go() == 0
+    (folder / "metrics.csv").unlink()
+    (folder / "metrics.csv").mkdir()
+    with pytest.raises(BadInput, match=r"metrics\.csv: it cannot be read: Is a directory"):
         examine(folder, {})
 
 

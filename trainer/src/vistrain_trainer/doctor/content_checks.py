@@ -61,7 +61,7 @@ def _evaluation(run: RunEvidence) -> Iterator[Finding]:
         return
     evaluation = run.manifest.spec.evaluation
     every, metric = evaluation.every_epochs, evaluation.primary_metric.name
-    spent = [float(row.get("seconds") or 0) for row in run.epochs]
+    spent = [float(row["seconds"]) for row in run.epochs]
     usual = timedelta(seconds=sum(spent) / len(spent))
     if every > 1 and every * usual >= _UNSEEN:
         evaluated = sum(bool(row.get(metric) or row.get("valLoss")) for row in run.epochs)

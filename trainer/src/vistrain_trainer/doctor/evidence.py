@@ -20,6 +20,7 @@ from vistrain_api.detector import DetectorTraining
 from vistrain_api.manifest import ManifestError, load
 from vistrain_api.protocol import ExitCode, Progress
 from vistrain_api.quantities import seconds
+from vistrain_api.status import RunProgress, RunStatus
 from vistrain_trainer.engine.checkpoint import StoredCheckpoint
 from vistrain_trainer.engine.store import INDEX, CheckpointStore
 from vistrain_trainer.errors import BadInput
@@ -73,18 +74,15 @@ class RunEvidence:
             raise _unreadable(path, str(error)) from None
 
     @cached_property
-    def status(self) -> dict[str, Any]:
+    def status(self) -> RunStatus:
         """status.yaml."""
         path = self.folder / "status.yaml"
         try:
-            content = yaml.safe_load(path.read_text(encoding="utf-8"))
+            return RunStatus.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
         except FileNotFoundError:
-            return {}
-        except (OSError, ValueError, yaml.YAMLError) as error:
+            return RunStatus()
+        except (ValueError, yaml.YAMLError) as error:
             raise _unreadable(path, str(error)) from None
-        if not isinstance(content, dict):
-            raise _unreadable(path, "it is not a mapping")
-        return content
 
     @cached_property
     def result(self) -> Progress | None:
@@ -106,7 +104,9 @@ class RunEvidence:
     def bests(self) -> dict[str, Any] | None:
         """The best checkpoint as the index names it."""
         best = (self._json(f"checkpoints/{INDEX}") or {}).get("best")
-        return best if isinstance(best, dict) else None
+        if best is not None and not (isinstance(best, dict) and {"epoch", "path"} <= best.keys()):
+            raise _unreadable(self.folder / "checkpoints" / INDEX, "its best is not a checkpoint")
+        return best
 
     @cached_property
     def log(self) -> list[dict[str, Any]]:
@@ -120,7 +120,7 @@ class RunEvidence:
         if not path.exists():
             return []
         with path.open(encoding="utf-8", newline="") as file:
-            return [row for row in csv.DictReader(file) if (row.get("epoch") or "").isdigit()]
+            return [row for row in csv.DictReader(file) if _is_epoch(row)]
 
     @cached_property
     def attempt(self) -> AttemptEvidence | None:
@@ -164,19 +164,19 @@ class RunEvidence:
             return self.result.epoch
         saved = int(self.checkpoint.meta["epoch"]) if self.checkpoint is not None else 0
         told = int(self.epochs[-1]["epoch"]) if self.epochs else 0
-        return max(saved, told, int(self._progress.get("epoch", 0)))
+        return max(saved, told, self._progress.epoch)
 
     @property
     def steps_planned(self) -> int:
         """Optimiser steps planned; 0 when unknown."""
-        return int(self._progress.get("totalSteps", 0))
+        return self._progress.total_steps
 
     @property
     def last_step(self) -> int:
         """The last optimiser step that is known to have been executed."""
         logged = int(self.log[-1]["step"]) if self.log else 0
         saved = self.checkpoint.step if self.checkpoint is not None else 0
-        return max(logged, saved, int(self._progress.get("step", 0)))
+        return max(logged, saved, self._progress.step)
 
     @property
     def steps_to_repeat(self) -> int:
@@ -186,7 +186,7 @@ class RunEvidence:
     @property
     def silence(self) -> timedelta:
         """Time since the last sign of life."""
-        times = [self._progress.get("updatedAt"), *(row.get("time") for row in self.log[-1:])]
+        times = [self._progress.updated_at, *(row.get("time") for row in self.log[-1:])]
         times += [row.get("time") for row in _rows(self.folder / "attempts.jsonl", "attempt")]
         signs = [moment for time in times if (moment := _moment(time)) is not None]
         signs += [
@@ -209,7 +209,7 @@ class RunEvidence:
     def _patience(self) -> float:
         """Seconds without a sign of life after which a run is taken for dead."""
         longest = float(seconds(self.manifest.spec.resilience.stall_timeout)) if self.manifest else _SILENCE
-        if self.status.get("phase") not in {"Training", "Resuming"}:
+        if self.status.phase not in {"Training", "Resuming"}:
             return longest  # an evaluation writes nothing until it is done
         times = [moment for row in self.log[-20:] if (moment := _moment(row.get("time"))) is not None]
         gaps = [(later - earlier).total_seconds() for earlier, later in pairwise(times)]
@@ -217,9 +217,8 @@ class RunEvidence:
         return min(longest, max(_SILENCE, _ROWS_MISSED * usual))
 
     @property
-    def _progress(self) -> dict[str, Any]:
-        progress = self.status.get("progress")
-        return progress if isinstance(progress, dict) else {}
+    def _progress(self) -> RunProgress:
+        return self.status.progress or RunProgress()
 
     @cached_property
     def _checkpoints(self) -> tuple[StoredCheckpoint | None, dict[int, str]]:
@@ -233,7 +232,7 @@ class RunEvidence:
             content = json.loads(path.read_bytes())
         except FileNotFoundError:
             return None
-        except (OSError, ValueError) as error:
+        except ValueError as error:
             raise _unreadable(path, str(error)) from None
         if not isinstance(content, dict):
             raise _unreadable(path, "it is not a JSON object")
@@ -249,6 +248,13 @@ def _rows(path: Path, *numbers: str) -> Iterator[dict[str, Any]]:
             continue  # the last line of a killed process
         if isinstance(row, dict) and all(isinstance(row.get(number), int) for number in numbers):
             yield row
+
+
+def _is_epoch(row: dict[str, str]) -> bool:
+    try:
+        return int(row["epoch"]) > 0 and float(row["seconds"]) >= 0
+    except (KeyError, TypeError, ValueError):
+        return False  # the last row of a killed process
 
 
 def _moment(text: object) -> datetime | None:

@@ -22,7 +22,7 @@ from vistrain_trainer.doctor.evidence import RunEvidence
 from vistrain_trainer.doctor.finding import Check, Finding, NotLookedAt, look
 from vistrain_trainer.doctor.manifest_case import ManifestCase
 from vistrain_trainer.doctor.refusal import Refusal
-from vistrain_trainer.doctor.story import tell
+from vistrain_trainer.doctor.story import facts, tell
 from vistrain_trainer.errors import BadInput
 
 MANIFEST_CHECKS = (*settings_checks.CHECKS, *data_checks.CHECKS, *volume_checks.CHECKS)
@@ -48,13 +48,16 @@ class Diagnosis:
     unseen: list[NotLookedAt] = field(default_factory=list)
     """Checks that lacked something to look at."""
     story: list[str] = field(default_factory=list)
-    """What happened to a run."""
+    """What happened to a run, in sentences."""
+    facts: dict[str, Any] | None = None
+    """The same in numbers; none for a manifest."""
 
     def as_json(self) -> dict[str, Any]:
         """JSON values."""
         return {
             "subject": self.subject,
             "kind": self.kind,
+            "run": self.facts,
             "story": self.story,
             "findings": [asdict(found) for found in self.findings],
             "notLookedAt": [asdict(one) for one in self.unseen],
@@ -72,9 +75,17 @@ def examine(path: Path, folders: Mapping[str, Path], now: datetime | None = None
     Raises:
         BadInput: it is neither, or cannot be read.
     """
-    if path.is_dir():
-        return _examine_run(RunEvidence(path, now or datetime.now(UTC)), folders)
-    return _examine_manifest(path, folders)
+    try:
+        if path.is_dir():
+            return _examine_run(RunEvidence(path, now or datetime.now(UTC)), folders)
+        return _examine_manifest(path, folders)
+    except OSError as error:
+        raise BadInput(
+            field="SUBJECT",
+            value=error.filename or path,
+            problem=f"it cannot be read: {error.strerror or error}",
+            remedy="Make it readable for this user, or see that its volume is mounted",
+        ) from error
 
 
 def _examine_manifest(path: Path, folders: Mapping[str, Path]) -> Diagnosis:
@@ -82,7 +93,7 @@ def _examine_manifest(path: Path, folders: Mapping[str, Path]) -> Diagnosis:
     try:
         values = read_yaml(path.read_text(encoding="utf-8"))
         manifest = parse(values)
-    except (OSError, UnicodeDecodeError) as error:
+    except (FileNotFoundError, UnicodeDecodeError) as error:
         raise _not_ours(path, str(error)) from None
     except ManifestError as error:
         if any(problem.field in {"", "kind", "apiVersion"} for problem in error.problems):
@@ -111,7 +122,7 @@ def _examine_run(run: RunEvidence, folders: Mapping[str, Path]) -> Diagnosis:
         for found, missed in more:
             findings += found
             unseen += missed
-    return Diagnosis(str(run.folder), "run", findings, unseen, tell(run))
+    return Diagnosis(str(run.folder), "run", findings, unseen, tell(run), facts(run))
 
 
 def _not_ours(path: Path, why: str) -> BadInput:

@@ -84,7 +84,8 @@ def _not_finite(run: RunEvidence) -> Iterator[Finding]:
     if run.result is not None or attempt is None or attempt.exit_code != ExitCode.DIVERGED:
         return
     last = run.log[-1] if run.log else {}
-    loss = (last.get("loss") or {}).get("total")
+    parts = last.get("loss")
+    loss = parts.get("total") if isinstance(parts, dict) else None
     known = isinstance(loss, float) and math.isfinite(loss)
     cause = (
         f"The loss was still {loss:.4g} at step {last['step']}, at a rate of {last.get('learning_rate')}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from vistrain_trainer.doctor.evidence import RunEvidence
 from vistrain_trainer.doctor.words import again, ago, counted
 
@@ -9,6 +11,22 @@ from vistrain_trainer.doctor.words import again, ago, counted
 def tell(run: RunEvidence) -> list[str]:
     """How far it came, why it ended, what a resume takes, what is lost, what to do next."""
     return [_far(run), _end(run), _resume(run), _lost(run), _next(run)]
+
+
+def facts(run: RunEvidence) -> dict[str, Any]:
+    """The same for programs: JSON values; steps are optimiser steps."""
+    saved = run.checkpoint
+    return {
+        "state": run.state,
+        "attempt": run.attempt.number if run.attempt is not None else None,
+        "exitCode": run.attempt.exit_code if run.attempt is not None else None,
+        "epochsDone": run.epochs_done,
+        "epochsPlanned": run.epochs_planned,
+        "stepsDone": run.last_step,
+        "stepsPlanned": run.steps_planned,
+        "resumesFrom": None if run.result is not None or saved is None else saved.reference().path,
+        "stepsToRepeat": 0 if run.result is not None else run.steps_to_repeat,
+    }
 
 
 def _far(run: RunEvidence) -> str:
