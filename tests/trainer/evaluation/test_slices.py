@@ -80,6 +80,17 @@ def test_the_bins_of_distance_can_be_given() -> None:
     }
 
 
+def test_a_false_detection_counts_against_its_own_size_only() -> None:
+    annotations = [{"bbox": box(0)}, {"bbox": box(1, side=150)}]
+    false = [1, 900, 900, 20, 20, 0.95, CAR]
+    rows = [false, [1, *box(0), 0.9, CAR], [1, *box(1, side=150), 0.8, CAR]]
+    found = evaluated(world(annotations), rows).parts["size"]
+    assert {name: part.figures["AP"] for name, part in found.items()} == {
+        "small": pytest.approx(0.5),
+        "large": pytest.approx(1),
+    }
+
+
 @pytest.mark.parametrize(
     "values",
     [["1", "2", "2", "4", None], [1, 2, 2, 4, None], [0, 0.4, 0.5999, 1, None], [0.39, 0.5, 0.4, 0.8, None]],
@@ -195,37 +206,50 @@ def indexed(document: dict[str, Any]) -> COCO:
     return coco
 
 
-place = st.sampled_from([0.0, 5.0, 10.0, 60.0, 100.0])
-boxes = st.tuples(
-    place, place, st.sampled_from([10.0, 20.0, 40.0, 100.0]), st.sampled_from([20.0, 32.0])
-).map(list)
+# Few places, so that boxes and detections meet; small and medium areas.
+place = st.sampled_from([0.0, 5.0, 60.0])
+boxes = st.tuples(place, place, st.sampled_from([20.0, 40.0]), st.sampled_from([20.0, 32.0])).map(list)
 documents = st.lists(
     st.fixed_dictionaries(
-        {"image_id": st.integers(1, 3), "category_id": st.sampled_from(CATEGORY_IDS), "bbox": boxes},
+        {"image_id": st.sampled_from([1, 2, 2]), "category_id": st.sampled_from(CATEGORY_IDS), "bbox": boxes},
         optional={
             "distance": st.sampled_from([3.0, 15.0, 29.0, 70.0]),
             "visibility": st.sampled_from([1, 3, 4]),
-            "iscrowd": st.sampled_from([0, 0, 1]),
+            "iscrowd": st.sampled_from([0, 0, 0, 1]),
         },
     ),
     max_size=9,
 ).map(lambda annotations: world(annotations, {1: ["day"], 2: ["night"], 3: ["night", "rain"]}))
-detections = st.lists(
-    st.tuples(st.integers(1, 3), boxes, st.sampled_from([0.2, 0.5, 0.9]), st.integers(0, 1)).map(
-        lambda row: [row[0], *row[1], row[2], row[3]]
-    ),
-    max_size=15,
-).map(lambda rows: np.array(rows, np.float64).reshape(-1, 7))
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> tuple[dict[str, Any], np.ndarray]:
+    """A document with detections of its boxes and elsewhere."""
+    document = draw(documents)
+    anywhere = st.tuples(st.integers(1, 3), boxes, st.integers(0, 1))
+    there = [
+        (one["image_id"], one["bbox"], CATEGORY_IDS.index(one["category_id"]))
+        for one in document["annotations"]
+    ]
+    found = draw(st.lists(st.one_of(st.sampled_from(there), anywhere) if there else anywhere, max_size=12))
+    scores = [draw(st.sampled_from([0.2, 0.5, 0.9])) for _ in found]
+    rows = [
+        [image, *box, score, class_index]
+        for (image, box, class_index), score in zip(found, scores, strict=True)
+    ]
+    return document, np.array(rows, np.float64).reshape(-1, 7)
+
 
 BOUNDS = {"0-15 m": (0, 15), "15-30 m": (15, 30), "30-50 m": (30, 50), "50 m and more": (50, 1e9)}
 TOKENS = {"0-40 %": 1, "40-60 %": 2, "60-80 %": 3, "80-100 %": 4}
 
 
 @settings(max_examples=60, deadline=None)
-@given(documents, detections)
+@given(cases())
 def test_parts_of_boxes_equal_the_reference_that_ignores_the_others(
-    document: dict[str, Any], rows: np.ndarray
+    case: tuple[dict[str, Any], np.ndarray],
 ) -> None:
+    document, rows = case
     found = slices(document, CATEGORY_IDS, CLASSES, rows)
     json.dumps(asdict(found), allow_nan=False)
     for kind, bins in (("distance", BOUNDS), ("visibility", TOKENS)):
@@ -245,8 +269,9 @@ def test_parts_of_boxes_equal_the_reference_that_ignores_the_others(
 
 
 @settings(max_examples=60, deadline=None)
-@given(documents, detections)
-def test_sizes_the_whole_and_tags_are_cocos(document: dict[str, Any], rows: np.ndarray) -> None:
+@given(cases())
+def test_sizes_the_whole_and_tags_are_cocos(case: tuple[dict[str, Any], np.ndarray]) -> None:
+    document, rows = case
     found = slices(document, CATEGORY_IDS, CLASSES, rows)
     figures = metrics(GroundTruth(document, CATEGORY_IDS).curves(rows), CATEGORY_IDS, CLASSES)
     for name, value in found.whole.figures.items():
