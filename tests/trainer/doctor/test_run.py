@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import functools
+import json
 import os
 import shutil
 import signal
@@ -183,7 +184,9 @@ def test_losses_that_are_not_finite(tiny, go, folder, only):
     found = only(diagnosis)
     assert (found.check, found.field) == ("not-finite", "spec.schedule.learningRate")
     assert "not finite at step 7" in found.symptom
-    assert "at step 6, at a rate of" in found.cause
+    rate = json.loads((folder / "log.jsonl").read_text().splitlines()[-1])["learning_rate"]
+    assert f"at step 6, at a rate of {rate:.3g}. " in found.cause
+    assert "Going on unchanged would end likewise" in diagnosis.story[4]
     assert "never saved" in found.cause
     assert "lower spec.schedule.learningRate" in found.remedy
     assert "step-000000004" in diagnosis.story[2]

@@ -87,8 +87,10 @@ def _not_finite(run: RunEvidence) -> Iterator[Finding]:
     parts = last.get("loss")
     loss = parts.get("total") if isinstance(parts, dict) else None
     known = isinstance(loss, float) and math.isfinite(loss)
+    rate = last.get("learning_rate")
+    at_rate = f", at a rate of {rate:.3g}" if isinstance(rate, float) else ""
     cause = (
-        f"The loss was still {loss:.4g} at step {last['step']}, at a rate of {last.get('learning_rate')}"
+        f"The loss was still {loss:.4g} at step {last['step']}{at_rate}"
         if known
         else "There is no finite loss in log.jsonl: it was so from the start"
     )

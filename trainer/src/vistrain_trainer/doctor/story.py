@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from vistrain_api.protocol import ExitCode
 from vistrain_trainer.doctor.evidence import RunEvidence
 from vistrain_trainer.doctor.words import again, ago, counted
+
+_THE_SAME_AGAIN = (ExitCode.DIVERGED, ExitCode.OUT_OF_GPU_MEMORY)
+"""Ends that come again as long as the manifest is the same."""
 
 
 def tell(run: RunEvidence) -> list[str]:
@@ -87,6 +91,8 @@ def _next(run: RunEvidence) -> str:
         return f"Nothing is left to do.{where}"
     if run.state == "running":
         return "Let it run."
+    if run.attempt is not None and run.attempt.exit_code in _THE_SAME_AGAIN:
+        return "Going on unchanged would end likewise: the remedy is below."
     if run.state == "failed":
         return f"Put right what is found below, then: {again(run)}."
     return f"To go on: {again(run)}."
