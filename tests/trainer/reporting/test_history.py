@@ -10,6 +10,8 @@ import pytest
 
 from vistrain_trainer.errors import BadInput
 from vistrain_trainer.reporting.history import read_history
+from vistrain_trainer.reporting.layouts import stability_table
+from vistrain_trainer.reporting.prose import tell
 
 
 def test_curves_are_the_rows_of_the_folder(interrupted):
@@ -120,6 +122,35 @@ def test_a_torn_last_line_is_left_out(copy, name):
     else:
         assert torn.attempts[:2] == whole.attempts[:2]
         assert (torn.attempts[2].trained, torn.attempts[2].exit_code) == (True, None)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "manifest.yaml",
+        "metrics.csv",
+        "log.jsonl",
+        "attempts.jsonl",
+        "status.yaml",
+        "result.json",
+        "identity.json",
+    ],
+)
+def test_a_file_torn_anywhere_is_read_or_named(copy, name):
+    content = (copy / name).read_bytes()
+    read, refused = 0, []
+    for end in range(0, len(content), max(1, len(content) // 12)):
+        (copy / name).write_bytes(content[:end])
+        try:
+            history = read_history(copy)
+        except BadInput as error:
+            refused.append(str(error))
+            continue
+        assert tell(history)
+        assert stability_table(history).to_json()
+        read += 1
+    assert all(name in message for message in refused)
+    assert (read == 0) == (name in ("result.json", "identity.json"))
 
 
 def test_a_torn_status_is_left_out_and_said(copy):

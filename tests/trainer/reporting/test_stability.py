@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vistrain_api.schedule import Phase
@@ -22,6 +22,7 @@ def series(numbers, name="AP"):
     return Series(name, tuple(range(1, len(numbers) + 1)), tuple(numbers))
 
 
+@settings(deadline=None)
 @given(values)
 def test_mean_and_spread_are_numpy_s(numbers):
     found = spread(series(numbers))
@@ -34,12 +35,14 @@ def test_mean_and_spread_are_numpy_s(numbers):
         assert found.variation == pytest.approx(np.std(numbers) / abs(np.mean(numbers)))
 
 
+@settings(deadline=None)
 @given(values, st.integers(1, 60), st.integers(1, 60))
 def test_a_part_of_a_curve_is_a_slice_of_its_values(numbers, first, last):
     part = series(numbers).between(first, last)
     assert list(part.values) == numbers[first - 1 : max(last, first - 1)]
 
 
+@settings(deadline=None)
 @given(values, st.floats(0.5, 1000))
 def test_the_coefficient_of_variation_does_not_depend_on_the_unit(numbers, factor):
     one, other = spread(series(numbers)), spread(series([factor * value for value in numbers]))
@@ -47,6 +50,7 @@ def test_the_coefficient_of_variation_does_not_depend_on_the_unit(numbers, facto
         assert other.variation == pytest.approx(one.variation, rel=1e-6)
 
 
+@settings(deadline=None)
 @given(values)
 def test_the_best_is_numpy_s_first_largest_and_least(numbers):
     curve = series(numbers)

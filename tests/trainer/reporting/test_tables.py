@@ -8,7 +8,7 @@ import json
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
@@ -39,6 +39,7 @@ def markdown_cells(source):
     return rows
 
 
+@settings(deadline=None)
 @given(st.lists(cells, max_size=5))
 def test_markdown_shows_the_text_as_it_is(rows):
     table = Table("t", COLUMNS, tuple(rows))
@@ -51,6 +52,7 @@ def test_markdown_shows_the_text_as_it_is(rows):
         assert row[2] == ("–" if count is None else str(count))
 
 
+@settings(deadline=None)
 @given(st.lists(cells, max_size=5))
 def test_csv_and_json_keep_every_digit(rows):
     table = Table("t", COLUMNS, tuple(rows))
@@ -64,6 +66,7 @@ def test_csv_and_json_keep_every_digit(rows):
         assert row["count"] == ("" if count is None else str(count))
 
 
+@settings(deadline=None)
 @given(text)
 def test_no_character_of_latex_s_own_is_left_bare(value):
     escaped = escape_latex(value)

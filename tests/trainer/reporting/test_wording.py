@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vistrain_trainer.reporting.wording import count, duration, listing, number, percent, sentence, times
 
 
+@settings(deadline=None)
 @given(st.floats(-1e12, 1e12), st.integers(1, 8))
 def test_a_number_reads_back_to_its_digits(value, digits):
     assert float(number(value, digits)) == pytest.approx(value, rel=10.0 ** (1 - digits))
