@@ -64,8 +64,9 @@ def slices(
 
     Args:
         document: of COCO's form. Annotations may have `distance` in metres, and `visibility` as nuScenes'
-            token 1 to 4 or as the visible share from 0 to 1; images may have `tags`, a list of words. A box
-            without a value is in no bin.
+            token 1 to 4 or, in all of the file, as the visible share from 0 to 1 (1 for a share is written
+            1.0 where no other tells); images may have `tags`, a list of words. A box without a value is in
+            no bin.
         category_ids: COCO id of each class; annotations of other categories do not count.
         classes: name of each class, in the same order.
         rows: (n, 7) float64 image id, x, y, w, h, score, class index.
