@@ -34,6 +34,7 @@ def own_config() -> ClusterConfig:
         cache=Path(os.environ.get("VISTRAIN_CACHE", "~/.cache/vistrain")),
         network_prefix="10.251",
         pod_prefix="10.252",
+        free_gigabytes=3,  # it holds none of our images
     )
 
 

@@ -37,6 +37,7 @@ def test_the_default_cluster_offers_different_slices_on_two_nodes() -> None:
         ({"VISTRAIN_CLUSTER": "Far_too_long"}, "VISTRAIN_CLUSTER='Far_too_long'"),
         ({"VISTRAIN_NETWORK": "10.1"}, "VISTRAIN_NETWORK='10.1'"),
         ({"VISTRAIN_NETWORK": "10.1,ten"}, "'ten' is not two octets"),
+        ({"VISTRAIN_FREE_GB": "6 GB"}, "VISTRAIN_FREE_GB='6 GB': give a whole number"),
     ],
 )
 def test_a_wrong_setting_is_named(environment: dict[str, str], words: str) -> None:

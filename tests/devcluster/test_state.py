@@ -279,6 +279,20 @@ def test_less_disk_is_needed_where_the_images_are(config: ClusterConfig) -> None
     assert requirements.needed_disk(config) == requirements.NEEDED_DISK_AGAIN
 
 
+def test_the_disk_that_must_be_free_can_be_stated(tmp_path: Path) -> None:
+    environment = {
+        "VISTRAIN_FREE_GB": "1000000",
+        "VISTRAIN_STATE": str(tmp_path),
+        "VISTRAIN_CACHE": str(tmp_path),
+    }
+    (line,) = [
+        line
+        for line in requirements.problems(ClusterConfig.from_environment(environment))
+        if line.startswith("disk")
+    ]
+    assert "1000000 GB are needed" in line
+
+
 def test_state_below_run_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     config = ClusterConfig(state_root=Path("/run/x"), cache=tmp_path)
     assert any("VISTRAIN_STATE=/run/x" in line for line in requirements.problems(config))

@@ -15,6 +15,8 @@ Environment:
     another name and another network.
 ``VISTRAIN_NETWORK``
     First two octets of the machine network and of the pod network (default ``10.240,10.244``).
+``VISTRAIN_FREE_GB``
+    Disk that must be free before a cluster is begun (default: what the product's images take).
 """
 
 from __future__ import annotations
@@ -72,6 +74,15 @@ DEFAULT_NODES = (
 )
 
 
+def _whole_number(env: Mapping[str, str], name: str) -> int | None:
+    given = env.get(name)
+    if given is None:
+        return None
+    if not given.isdecimal():
+        raise ConfigError(f"{name}={given!r}: give a whole number, for example {name}=6")
+    return int(given)
+
+
 @dataclass(frozen=True)
 class ClusterConfig:
     """Where a cluster lives: its name, its two roots of folders and its networks."""
@@ -81,6 +92,8 @@ class ClusterConfig:
     cache: Path = Path("~/.cache/vistrain")
     network_prefix: str = "10.240"
     pod_prefix: str = "10.244"
+    free_gigabytes: int | None = None
+    """Disk that must be free; none for what our images take on a machine that has not held them."""
 
     def __post_init__(self) -> None:
         if not re.match(r"^[a-z][a-z0-9]{0,7}$", self.name):
@@ -112,6 +125,7 @@ class ClusterConfig:
             cache=Path(env.get("VISTRAIN_CACHE", "~/.cache/vistrain")),
             network_prefix=networks[0].strip(),
             pod_prefix=networks[1].strip(),
+            free_gigabytes=_whole_number(env, "VISTRAIN_FREE_GB"),
         )
 
     # Folders --------------------------------------------------------------------------------------

@@ -68,6 +68,8 @@ def _memory() -> int:
 
 def needed_disk(config: ClusterConfig) -> int:
     """Bytes that must be free: less when an earlier cluster left its images in the cache."""
+    if config.free_gigabytes is not None:
+        return config.free_gigabytes * GIB
     content = config.cache / "nodes" / config.name
     blobs = content.glob("*/io.containerd.content.v1.content/blobs/sha256/*")
     held = sum(blob.stat().st_size for blob in blobs)
