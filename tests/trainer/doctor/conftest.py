@@ -1,13 +1,10 @@
-"""Tools of the doctor's tests: healthy data, manifests for it, and the engine's tiny task."""
+"""Tools of the doctor's tests: healthy data, manifests for it."""
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -15,30 +12,6 @@ import pytest
 from support.coco_dataset import CLASSES, write_dataset
 from vistrain_trainer.doctor.examine import Diagnosis, examine
 from vistrain_trainer.doctor.finding import Finding
-from vistrain_trainer.engine import signals, stages
-
-TINY = Path(__file__).parents[1] / "engine" / "tiny.py"
-
-
-@pytest.fixture(scope="session")
-def tiny() -> ModuleType:
-    """The engine tests' module tiny.py."""
-    name = "vistrain_tests_tiny"
-    if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, TINY)
-        assert spec is not None
-        assert spec.loader is not None
-        sys.modules[name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[name])
-    return sys.modules[name]
-
-
-@pytest.fixture(autouse=True)
-def fresh_process_state() -> Iterator[None]:
-    """No stop request is left over from another test."""
-    yield
-    signals.request.__init__()  # type: ignore[misc]
-    stages.plan("")
 
 
 @pytest.fixture

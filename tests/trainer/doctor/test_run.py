@@ -11,7 +11,6 @@ import signal
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 import torch
@@ -26,8 +25,6 @@ from vistrain_trainer.engine.signals import request
 from vistrain_trainer.engine.store import CheckpointStore
 from vistrain_trainer.engine.volumes import Volumes
 from vistrain_trainer.errors import BadInput
-
-TINY = Path(__file__).parents[1] / "engine" / "tiny.py"
 
 
 @pytest.fixture
@@ -110,9 +107,11 @@ def test_a_run_that_was_stopped(tiny, go, folder, only):
     assert examine(folder, {}).findings == []
 
 
-def test_a_run_that_was_killed(folder, only):
+def test_a_run_that_was_killed(tiny, folder, only):
     environment = {**os.environ, "VISTRAIN_TEST_SIGNALS": "step@11=KILL", "OMP_NUM_THREADS": "1"}
-    ended = subprocess.run([sys.executable, TINY, folder], env=environment, capture_output=True, check=False)
+    ended = subprocess.run(
+        [sys.executable, tiny.__file__, folder], env=environment, capture_output=True, check=False
+    )
     assert ended.returncode == -signal.SIGKILL
     saved = max(CheckpointStore(folder / "checkpoints").steps())  # 4, or 8 where its writing was quick
     fresh = examine(folder, {})
@@ -129,7 +128,7 @@ def test_a_run_that_was_killed(folder, only):
     assert f"--output {folder}" in found.remedy
     assert f"A resume takes checkpoints/step-{saved:09d}" in diagnosis.story[2]
     assert f"steps {saved + 1} to 10 are done again" in diagnosis.story[3]
-    command = [sys.executable, TINY, folder]
+    command = [sys.executable, tiny.__file__, folder]
     assert subprocess.run(command, capture_output=True, check=False).returncode == 0
     assert examine(folder, {}).findings == []
 

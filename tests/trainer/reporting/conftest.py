@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import csv
-import importlib.util
 import json
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -19,31 +18,6 @@ import pytest
 from vistrain_trainer.engine import signals
 from vistrain_trainer.engine.run import run
 from vistrain_trainer.engine.signals import request
-
-_TINY = Path(__file__).parents[1] / "engine" / "tiny.py"
-
-
-def _load_tiny() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("vistrain_tests_tiny", _TINY)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture(scope="session")
-def tiny() -> ModuleType:
-    """The engine's tiny task."""
-    return sys.modules.get("vistrain_tests_tiny") or _load_tiny()
-
-
-@pytest.fixture(autouse=True)
-def fresh_process_state() -> Iterator[None]:
-    """No stop request is left over from another test."""
-    yield
-    signals.request.__init__()  # type: ignore[misc]
 
 
 @pytest.fixture(scope="session")
@@ -60,7 +34,7 @@ def interrupted(tiny: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> P
     assert run(tiny.tiny_manifest(), tiny.tiny_options(folder), Stopping) == 75
     signals.request.__init__()  # type: ignore[misc]
     killed = subprocess.run(  # before the row of step 8 and the save of epoch 2
-        [sys.executable, str(_TINY), str(folder)],
+        [sys.executable, str(tiny.__file__), str(folder)],
         env={**os.environ, "OMP_NUM_THREADS": "1", "VISTRAIN_TEST_SIGNALS": "step@8=KILL"},
         capture_output=True,
         check=False,

@@ -38,29 +38,30 @@ def _info(case: ManifestCase) -> Iterator[Finding]:
 
 def _images(case: ManifestCase) -> Iterator[Finding]:
     for name, split in case.readable().items():
-        missing = _first_missing(split)
-        if missing is None:
+        missing = _missing(split)
+        if not missing:
             continue
+        first = missing[0]
         field, stated = f"spec.dataset.{name}.images", case.stated_splits[name].images
-        found = _folder_of(split.images[missing].file_name, case.data_root)
-        total = sum(not split.image_path(index).is_file() for index in range(len(split)))
+        found = _folder_of(split.images[first].file_name, case.data_root)
         yield Finding(
             severity="error",
             field=field,
-            symptom=f"{total} of {len(split)} images of {name} are not there, such as "
-            f"{split.image_path(missing)}",
+            symptom=f"{len(missing)} of {len(split)} images of {name} are not there, such as "
+            f"{split.image_path(first)}",
             cause=f"The file names in {case.stated_splits[name].annotations} are relative to `{stated}`, and "
             + (f"the image lies under `{found}`" if found else "no folder of the data set has the image"),
             remedy=f"Set {field}: {found}" if found else f"Copy the images to {case.data_root / stated}",
         )
 
 
-def _first_missing(split: CocoDetection) -> int | None:
+def _missing(split: CocoDetection) -> list[int]:
+    """Indices of the images without a file; asked one by one only when the folders' lists lack some."""
     try:
         split.verify_images()
     except BadInput:
-        return next(index for index in range(len(split)) if not split.image_path(index).is_file())
-    return None
+        return [index for index in range(len(split)) if not split.image_path(index).is_file()]
+    return []
 
 
 def _folder_of(name: str, root: Path) -> str | None:

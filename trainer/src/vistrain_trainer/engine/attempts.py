@@ -35,7 +35,7 @@ class AttemptLog:
 
     def previous(self, last_logged_step: int | None) -> AttemptEnd | None:
         """How the start before ended; a killed one wrote nothing, and its log is all that is known."""
-        rows = [row for row in self._rows() if (row["attempt"], row["token"]) < tuple(self._token)]
+        rows = [row for row in read_rows(self._path) if (row["attempt"], row["token"]) < tuple(self._token)]
         if not rows:
             return None
         last = rows[-1]
@@ -73,13 +73,15 @@ class AttemptLog:
         finally:
             os.close(descriptor)
 
-    def _rows(self) -> list[dict[str, Any]]:
-        rows = []
-        for line in self._path.read_text(encoding="utf-8").splitlines() if self._path.exists() else []:
-            try:
-                row = json.loads(line)
-                int(row["attempt"]), int(row["token"])
-            except (ValueError, KeyError, TypeError):
-                continue
-            rows.append(row)
-        return rows
+
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """Rows of attempts.jsonl; lines that are torn or not ours are passed over. None without a file."""
+    rows = []
+    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
+        try:
+            row = json.loads(line)
+            int(row["attempt"]), int(row["token"])
+        except (ValueError, KeyError, TypeError):
+            continue
+        rows.append(row)
+    return rows

@@ -23,12 +23,12 @@ class StepLog:
 
     def last_step(self) -> int | None:
         """Step of the last whole row."""
-        rows = _whole_rows(self._path)
+        rows = whole_rows(self._path)
         return int(rows[-1]["step"]) if rows else None
 
     def rewind(self, step: int) -> None:
         """Drop rows after a step, and a torn last line."""
-        kept = [row for row in _whole_rows(self._path) if int(row["step"]) <= step]
+        kept = [row for row in whole_rows(self._path) if int(row["step"]) <= step]
         text = "".join(_line(row) for row in kept).encode()
         if not self._path.exists() or self._path.read_bytes() != text:
             replace_file(self._path, text)
@@ -49,7 +49,7 @@ class EpochTable:
     def __init__(self, path: Path, fence: Fence) -> None:
         self._path = path
         self.fence = fence
-        self._columns, self._rows = _read_table(path)
+        self._columns, self._rows = read_table(path)
 
     def rewind(self, epochs: int) -> None:
         """Drop the rows of later epochs, and a torn last line."""
@@ -100,8 +100,8 @@ def _line(row: Mapping[str, Any]) -> str:
     return json.dumps(row, separators=(",", ":")) + "\n"
 
 
-def _whole_rows(path: Path) -> list[dict[str, Any]]:
-    """Rows up to the first line that is not whole."""
+def whole_rows(path: Path) -> list[dict[str, Any]]:
+    """Rows of log.jsonl up to the first line that is not whole; none where there is no file."""
     rows: list[dict[str, Any]] = []
     if not path.exists():
         return rows
@@ -115,7 +115,8 @@ def _whole_rows(path: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def _read_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
+def read_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
+    """Columns and whole rows of metrics.csv; nothing where there is no file."""
     if not path.exists():
         return [], []
     text = path.read_text(encoding="utf-8")

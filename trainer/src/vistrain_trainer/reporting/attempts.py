@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from vistrain_api.protocol import ExitCode
+from vistrain_trainer.engine.attempts import read_rows
 
 _FINISHED = (ExitCode.FINISHED, ExitCode.GATE_NOT_MET)
 
@@ -84,10 +84,9 @@ def read_attempts(path: Path) -> tuple[Attempt, ...]:
         OSError, UnicodeDecodeError: the file is there and cannot be read.
     """
     found: dict[tuple[int, int], Attempt] = {}
-    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
+    for row in read_rows(path):
+        key = (int(row["attempt"]), int(row["token"]))
         try:
-            row = json.loads(line)
-            key = (int(row["attempt"]), int(row["token"]))
             found[key] = _told(found.get(key, Attempt(*key)), row)
         except (ValueError, KeyError, TypeError, AttributeError):
             continue

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 # The engine's own readers: a row that it would drop at the next start is no row here either.
-from vistrain_trainer.engine.rows import _read_table, _whole_rows
+from vistrain_trainer.engine.rows import read_table, whole_rows
 from vistrain_trainer.errors import BadInput
 from vistrain_trainer.reporting.series import Series
 
@@ -27,7 +27,7 @@ def read_epochs(path: Path) -> Mapping[str, Series]:
         BadInput: a cell is not a number, or an epoch stands there twice.
         OSError, UnicodeDecodeError: the file is there and cannot be read.
     """
-    columns, rows = _read_table(path)
+    columns, rows = read_table(path)
     names = [name for name in columns if name != "epoch"]
     cells = [(int(row["epoch"]), {name: _cell(path, row, name) for name in names}) for row in rows]
     return _curves(path, "epoch", names, cells)
@@ -42,7 +42,7 @@ def read_steps(path: Path) -> Mapping[str, Series]:
     """
     names: dict[str, None] = {}  # a set in the order of coming
     cells: list[tuple[int, dict[str, float | None]]] = []
-    for row in _whole_rows(path):
+    for row in whole_rows(path):
         values = {name: value for name, value in row.items() if name not in ("step", "epoch", "time", "loss")}
         parts = row.get("loss") or {}
         if not isinstance(parts, dict):
