@@ -15,21 +15,20 @@ import torch
 from vistrain_api.manifest import parse, read_yaml
 from vistrain_trainer.data.synthetic import SyntheticOptions, make_synthetic
 from vistrain_trainer.detectors import task_for
+from vistrain_trainer.engine.assembly import assemble
 from vistrain_trainer.engine.checkpointing import Checkpointer
 from vistrain_trainer.engine.fence import Fence
 from vistrain_trainer.engine.loop import Loop
 from vistrain_trainer.engine.options import RunOptions
-from vistrain_trainer.engine.reporter import Reporter
-from vistrain_trainer.engine.rows import EpochTable, StepLog
+from vistrain_trainer.engine.plan import Plan
 from vistrain_trainer.engine.runfolder import RunFolder
-from vistrain_trainer.engine.startup import build_state, checkpoint_meta, prepare
+from vistrain_trainer.engine.startup import build_state, prepare
 from vistrain_trainer.engine.state import TrainingState
 from vistrain_trainer.engine.store import CheckpointStore
 from vistrain_trainer.engine.task import Task
 from vistrain_trainer.engine.volumes import Volumes
 from vistrain_trainer.telemetry.console import LiveLine, configure_logging
 from vistrain_trainer.telemetry.metrics import TrainerMetrics
-from vistrain_trainer.telemetry.nvml import GpuReader
 from vistrain_trainer.telemetry.progress import ProgressBoard
 
 ROOT = Path(__file__).parents[2]
@@ -58,6 +57,10 @@ class _Again:
         return self
 
     def __next__(self) -> Any:
+        return next(self._cycle)
+
+    def batch(self, position: int) -> Any:
+        """As the engine asks for it."""
         return next(self._cycle)
 
     def close(self) -> None:
@@ -105,37 +108,25 @@ def bench(variant: str, height: int, width: int, batch: int) -> Iterator[Bench]:
         state = build_state(run, prepared, options)
         store = CheckpointStore(folder.path / "checkpoints")
         store.prepare()
-        reporter = Reporter(
-            manifest=run,
-            board=board,
-            metrics=TrainerMetrics(board.progress),
-            steps=StepLog(folder.path / "log.jsonl", fence),
-            epochs=EpochTable(folder.path / "metrics.csv", fence),
-            folder=folder,
-            live=stack.enter_context(LiveLine(1)),
-            gpu=GpuReader(prepared.machine.device),
-            total_steps=10**6,
-            steps_per_epoch=prepared.task.steps_per_epoch,
-        )
-        checkpointer = Checkpointer(
-            state,
-            store,
-            fence,
-            weights_folder=folder.path / "weights",
-            keep=run.spec.checkpoint.keep,
-            meta=checkpoint_meta(prepared, attempt=1, token=1, spec_digest=folder.spec_digest),
-            export=prepared.task.export,
-            sync_rows=reporter.sync_rows,
-            on_saved=reporter.saved,
-            restored=None,
-        )
-        stack.callback(checkpointer.close)
         # An epoch that never ends: evaluation is no part of a step.
         prepared.task.steps_per_epoch = 10**7
-        loop = Loop(
-            run, prepared.task, state, batches, checkpointer, reporter, prepared.machine.device, log_every=10
+        parts = assemble(
+            run,
+            options,
+            prepared,
+            Plan.of(run.spec.schedule, prepared.task.steps_per_epoch),
+            state,
+            batches,
+            store,
+            folder,
+            fence,
+            board,
+            TrainerMetrics(board.progress),
+            live=stack.enter_context(LiveLine(1)),
+            restored=None,
         )
-        yield Bench(prepared.task, state, loop, checkpointer, batches, prepared.machine.device)
+        stack.callback(parts.checkpointer.close)
+        yield Bench(prepared.task, state, parts.loop, parts.checkpointer, batches, prepared.machine.device)
 
 
 def synchronize(device: torch.device) -> None:

@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from bench._machine import machine
 from bench._training import Bench, bench, synchronize
-from vistrain_trainer.engine.optimizer import set_rate
+from vistrain_trainer.engine.optimizer import set_rates
 
 
 def clock(made: Bench) -> float:
@@ -32,10 +32,11 @@ def bare(made: Bench, steps: int) -> float:
     began = clock(made)
     for step in range(steps):
         batch = next(made.batches).to(made.device)
-        set_rate(state.optimizer, 1e-6)
+        set_rates(state.optimizer, lambda part: 1e-6)
         with state.precision.autocast():
             losses = task.losses(state.model, batch, step)
-        state.precision.backward_and_step(losses["total"], state.optimizer)
+        state.precision.backward(losses.mean)
+        state.precision.step(state.optimizer)
         state.optimizer.zero_grad(set_to_none=True)
         if state.average is not None:
             state.average.update()

@@ -88,7 +88,7 @@ SAMPLE = [
     ("spec.resources.accelerator", {"mig": {"profile": "1g20gb"}}, "spec.resources.accelerator.mig.profile"),
     ("spec.dataset.classes", ["car", "car"], "Duplicate value"),
     ("spec.model", {}, "exactly one of yolox, ultralytics must be given"),
-    ("spec.schedule.phases", [{"name": "a"}], "phases is not supported by this version"),
+    ("spec.schedule.phases", [{"name": "a", "freeze": ["encoder"]}], "name parts of YOLOX"),
     ("metadata.name", "a" * 51, "may not be more than 50"),
 ]
 

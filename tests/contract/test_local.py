@@ -59,13 +59,6 @@ def test_only_what_may_be_refused_is_refused():
         "spec.dataset.format",
         "spec.dataset.prepare",
         "spec.dataset.loader.cache",
-        "spec.schedule.phases",
-        "spec.schedule.earlyStopping",
-        "spec.schedule.lossWeights",
-        "spec.schedule.gradientClip",
-        "spec.schedule.microBatchSize",
         "spec.augmentation.multiscale",
-        "spec.resilience.onGpuOutOfMemory",
-        "spec.resilience.onNaN",
         "spec.scheduling.queueName",
     }

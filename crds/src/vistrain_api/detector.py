@@ -18,8 +18,31 @@ from vistrain_api.pod import Pod, Scheduling
 from vistrain_api.quantities import Duration
 from vistrain_api.resilience import Resilience
 from vistrain_api.resources import Resources
-from vistrain_api.schedule import Schedule
+from vistrain_api.schedule import Phase, Schedule
 from vistrain_api.status import RunStatus
+
+YOLOX_PARTS = ("backbone", "neck", "head")
+"""Parts of a YOLOX that phases name."""
+
+_PARTS = str(list(YOLOX_PARTS))
+_NAMED_PARTS_EXIST = (
+    "!has(self.model.yolox) || !has(self.schedule.phases) || self.schedule.phases.all(p,"
+    f" p.freeze.all(part, part in {_PARTS})"
+    f" && (!has(p.learningRates) || p.learningRates.all(part, part in {_PARTS})))"
+)
+_SOMETHING_LEARNS = (
+    "!has(self.model.yolox) || !has(self.schedule.phases)"
+    f" || self.schedule.phases.all(p, p.freeze.size() < {len(YOLOX_PARTS)})"
+)
+
+
+def _phases(spec: DetectorTrainingSpec) -> list[Phase]:
+    return spec.schedule.phases or [] if spec.model.yolox is not None else []
+
+
+def _named_parts_exist(spec: DetectorTrainingSpec) -> bool:
+    named = (part for phase in _phases(spec) for part in (*phase.freeze, *(phase.learning_rates or ())))
+    return all(part in YOLOX_PARTS for part in named)
 
 
 class DetectorTrainingSpec(Contract):
@@ -58,6 +81,18 @@ class DetectorTrainingSpec(Contract):
             message="evaluation.everyEpochs must not exceed schedule.epochs: evaluate more often",
             holds=lambda m: m.evaluation.every_epochs <= m.schedule.epochs,
             field_path=".evaluation.everyEpochs",
+        ),
+        Rule(
+            cel=_NAMED_PARTS_EXIST,
+            message=f"phases: freeze and learningRates name parts of YOLOX: {', '.join(YOLOX_PARTS)}",
+            holds=_named_parts_exist,
+            field_path=".schedule.phases",
+        ),
+        Rule(
+            cel=_SOMETHING_LEARNS,
+            message="phases: a phase that freezes every part learns nothing",
+            holds=lambda m: all(len(phase.freeze) < len(YOLOX_PARTS) for phase in _phases(m)),
+            field_path=".schedule.phases",
         ),
         duration_within("ttlAfterFinished", "0s", "8760h"),
     )

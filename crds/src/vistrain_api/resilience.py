@@ -6,31 +6,30 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from vistrain_api.base import Contract, Rule, duration_within, exactly_one, not_supported
-from vistrain_api.initialization import Share
+from vistrain_api.base import Contract, Rule, duration_within, exactly_one
 from vistrain_api.quantities import Duration
 
 
 class RollBack(Contract):
-    """Go back to the last good checkpoint with a lower rate."""
+    """Go back to the last good checkpoint of an epoch's end, and on with a lower rate."""
 
     max: Annotated[int, Field(ge=1, le=10)] = 2
-    """How often."""
-    learning_rate_factor: Share = 0.5
-    """What the rate is multiplied by each time."""
+    """How often in a run; after that it fails."""
+    learning_rate_factor: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """What every rate is multiplied by from there on, each time."""
 
 
 class FailOnNaN(Contract):
-    """Stop."""
+    """Fail at once."""
 
 
 class OnNaN(Contract):
     """Exactly one of rollBack, fail."""
 
     roll_back: RollBack | None = None
-    """Go back to the last good checkpoint with a lower rate."""
+    """Go back to the last good checkpoint of an epoch's end, and on with a lower rate."""
     fail: FailOnNaN | None = None
-    """Stop."""
+    """Fail at once."""
 
     rules: ClassVar[tuple[Rule, ...]] = (exactly_one("rollBack", "fail"),)
 
@@ -46,15 +45,16 @@ class Resilience(Contract):
     """Time without a step after which a pod is taken for stalled."""
     max_duration: Duration = "96h"
     """Longest time from the first start to the end."""
-    on_gpu_out_of_memory: Literal["shrinkMicroBatch", "fail"] | None = None
-    """What to do when GPU memory does not suffice."""
-    on_nan: Annotated[OnNaN | None, Field(alias="onNaN")] = None
+    on_gpu_out_of_memory: Literal["shrinkMicroBatch", "fail"] = "shrinkMicroBatch"
+    """What to do when GPU memory does not suffice. shrinkMicroBatch: the step is done again with fewer images
+    on the device at once; batch size and rate stay."""
+    on_nan: Annotated[OnNaN, Field(alias="onNaN")] = Field(
+        default_factory=lambda: OnNaN(roll_back=RollBack())
+    )
     """What to do when the loss is not finite."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
         duration_within("terminationGracePeriod", "1s", "24h"),
         duration_within("stallTimeout", "1s", "168h"),
         duration_within("maxDuration", "1s", "8760h"),
-        not_supported("onGpuOutOfMemory"),
-        not_supported("onNaN"),
     )

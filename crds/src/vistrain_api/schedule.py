@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from vistrain_api.base import Contract, Rule, exactly_one, not_supported
+from vistrain_api.base import Contract, Rule, Unique, exactly_one, unique_by
 from vistrain_api.initialization import Share
 
 Epochs = Annotated[int, Field(ge=1, le=100_000)]
@@ -65,6 +65,10 @@ class LearningRate(Contract):
 
     rules: ClassVar[tuple[Rule, ...]] = (exactly_one("peak", "perImage"),)
 
+    def peak_for(self, batch_size: int) -> float:
+        """The rate at the top of the curve for batches of that many images."""
+        return self.peak if self.peak is not None else (self.per_image or 0.0) * batch_size
+
 
 class Ema(Contract):
     """Exponential moving average of the weights, which evaluation uses."""
@@ -81,16 +85,7 @@ class EarlyStopping(Contract):
     """Stop when the primary metric no longer improves."""
 
     patience: Epochs
-    """Epochs without improvement."""
-
-
-class PartRate(Contract):
-    """The learning rate of a named part of the model."""
-
-    part: PartName
-    """Part, such as head or backbone."""
-    peak: Rate
-    """Rate at the top of the curve."""
+    """Epochs without improvement after which it ends."""
 
 
 class Phase(Contract):
@@ -100,29 +95,39 @@ class Phase(Contract):
     """Name shown in status and reports."""
     epochs: Epochs | None = None
     """Length; the last phase may omit it."""
-    freeze: Annotated[list[PartName], Field(max_length=8)] = Field(default_factory=list)
+    freeze: Annotated[list[PartName], Field(max_length=8), *Unique] = Field(default_factory=list)
     """Parts whose weights and statistics do not change."""
     learning_rate: LearningRate | None = None
-    """Own rate and curve."""
+    """Own rate and curve over the phase, in place of the run's."""
     learning_rates: Annotated[dict[PartKey, Rate], Field(max_length=8)] | None = None
-    """Own peak rate by part."""
+    """Own peak rate by part, on a curve over the phase; other parts have learningRate's, else the run's."""
     warmup_epochs: SomeEpochs | None = None
-    """Own warm-up."""
+    """Own warm-up, on a curve over the phase."""
     early_stopping: EarlyStopping | None = None
     """Ends the phase; the next one starts."""
     start: Literal["last", "best"] = "last"
-    """Weights of the phase before that this one starts from."""
+    """Weights that it starts from: those of the phase before as they are, or the best so far, with a fresh
+    optimiser."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            cel="!has(self.warmupEpochs) || !has(self.epochs) || self.warmupEpochs <= self.epochs",
+            message="warmupEpochs must not exceed the epochs of the phase",
+            holds=lambda m: m.warmup_epochs is None or m.epochs is None or m.warmup_epochs <= m.epochs,
+            field_path=".warmupEpochs",
+        ),
+    )
 
 
 class LossWeights(Contract):
-    """Weights of the parts of the loss."""
+    """Weights of the parts of the loss; a part that is not stated keeps upstream's weight."""
 
     box: Annotated[float, Field(ge=0, le=1000)] | None = None
-    """Weight of the box term."""
+    """Weight of the box term (YOLOX: 5)."""
     objectness: Annotated[float, Field(ge=0, le=1000)] | None = None
-    """Weight of the objectness term."""
+    """Weight of the objectness term (YOLOX: 1)."""
     classification: Annotated[float, Field(ge=0, le=1000)] | None = None
-    """Weight of the class term."""
+    """Weight of the class term (YOLOX: 1)."""
 
 
 # Only the last phase may omit its epochs, and then something must be left for it.
@@ -154,7 +159,7 @@ class Schedule(Contract):
     batch_size: Annotated[int, Field(ge=1, le=4096)]
     """Images per optimiser step."""
     micro_batch_size: Annotated[int, Field(ge=1, le=4096)] | None = None
-    """Images on the device at once; a divisor of batchSize."""
+    """Images on the device at once, a divisor of batchSize; gradients are added up to one step."""
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
     """Seed of all randomness."""
     determinism: Literal["strict", "fast"] = "strict"
@@ -172,13 +177,13 @@ class Schedule(Contract):
     precision: Literal["fp32", "bf16", "fp16", "auto"] = "auto"
     """Arithmetic of the network; auto takes what the device is fast in. Boxes and losses are always fp32."""
     gradient_clip: Annotated[float, Field(gt=0, le=1e6)] | None = None
-    """Largest norm of the gradient."""
+    """Largest norm of the gradient; a longer one is scaled down to it."""
     loss_weights: LossWeights | None = None
     """Weights of the parts of the loss."""
-    phases: Annotated[list[Phase], Field(min_length=1, max_length=8)] | None = None
+    phases: Annotated[list[Phase], Field(min_length=1, max_length=8), *unique_by("name")] | None = None
     """Stretches with own frozen parts and rates; their epochs add up."""
     early_stopping: EarlyStopping | None = None
-    """Stop when the primary metric no longer improves."""
+    """Stop the run when the primary metric no longer improves, whatever phase it is in."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
@@ -193,9 +198,16 @@ class Schedule(Contract):
             holds=_phases_add_up,
             field_path=".phases",
         ),
-        not_supported("phases"),
-        not_supported("earlyStopping"),
-        not_supported("lossWeights"),
-        not_supported("gradientClip"),
-        not_supported("microBatchSize"),
+        Rule(
+            cel="!has(self.phases) || self.phases[0].start == 'last'",
+            message="phases: the first starts from spec.initialization, so its start is last",
+            holds=lambda m: m.phases is None or m.phases[0].start == "last",
+            field_path=".phases",
+        ),
+        Rule(
+            cel="!has(self.microBatchSize) || self.batchSize % self.microBatchSize == 0",
+            message="microBatchSize must divide batchSize",
+            holds=lambda m: m.micro_batch_size is None or m.batch_size % m.micro_batch_size == 0,
+            field_path=".microBatchSize",
+        ),
     )

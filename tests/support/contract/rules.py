@@ -105,13 +105,7 @@ _rule(
 _unsupported("spec.model", "ultralytics")
 _unsupported("spec.initialization", "run")
 _unsupported("spec.dataset", "prepare")
-_unsupported("spec.schedule", "phases", [{"name": "all"}])
-for _member in ("earlyStopping", "lossWeights", "gradientClip", "microBatchSize"):
-    _unsupported("spec.schedule", _member)
 _unsupported("spec.augmentation", "multiscale")
-_unsupported("spec.resilience", "onGpuOutOfMemory")
-_unsupported("spec.resilience", "onGpuOutOfMemory", "fail")
-_unsupported("spec.resilience", "onNaN", {"fail": {}})
 _unsupported("spec.scheduling", "queueName")
 _rule(
     "spec.dataset",
@@ -157,6 +151,45 @@ _rule(
     {"spec.schedule.phases": [{"name": "a", "epochs": 3}, {"name": "b"}]},
     {"spec.schedule.phases": [{"name": "a"}, {"name": "b", "epochs": 1}]},
     {"spec.schedule.phases": [{"name": "a"}, {"name": "b"}]},
+)
+_rule(
+    "spec.schedule",
+    "phases: the first starts from spec.initialization, so its start is last",
+    ".phases",
+    {"spec.schedule.phases": [{"name": "a", "start": "best"}]},
+    {"spec.schedule.phases": [{"name": "a", "epochs": 1, "start": "best"}, {"name": "b"}]},
+)
+_rule(
+    "spec.schedule",
+    "microBatchSize must divide batchSize",
+    ".microBatchSize",
+    {"spec.schedule.microBatchSize": 3},
+    {"spec.schedule.microBatchSize": 16},
+)
+_rule(
+    "spec.schedule.phases[0]",
+    "warmupEpochs must not exceed the epochs of the phase",
+    ".warmupEpochs",
+    {"spec.schedule.phases": [{"name": "a", "epochs": 1, "warmupEpochs": 2}, {"name": "b"}]},
+)
+_rule(
+    "spec",
+    "phases: freeze and learningRates name parts of YOLOX: backbone, neck, head",
+    ".schedule.phases",
+    {"spec.schedule.phases": [{"name": "a", "freeze": ["encoder"]}]},
+    {"spec.schedule.phases": [{"name": "a", "freeze": ["backbone", "backbone.stem"]}]},
+    {"spec.schedule.phases": [{"name": "a", "learningRates": {"decoder": 1e-4}}]},
+)
+_rule(
+    "spec",
+    "phases: a phase that freezes every part learns nothing",
+    ".schedule.phases",
+    {
+        "spec.schedule.phases": [
+            {"name": "a", "epochs": 1},
+            {"name": "b", "freeze": ["head", "neck", "backbone"]},
+        ]
+    },
 )
 for _where in ("spec.augmentation.scale", "spec.augmentation.mixup.scale"):
     _rule(_where, "min must not exceed max", ".min", {_where: {"min": 1.2, "max": 1.1}})

@@ -144,6 +144,9 @@ def _max_properties(c: Constraint) -> Iterator[tuple[Path_, Any, str]]:
 
 def _list_type(c: Constraint) -> Iterator[tuple[Path_, Any, str]]:
     item = get(full(), c.path)[0]
+    if keys := c.schema.get("x-kubernetes-list-map-keys"):  # the rest may break rules of its own
+        needed = {*keys, *c.schema["items"].get("required", ())}
+        item = {name: value for name, value in item.items() if name in needed}
     yield (*c.path, 1), [item, copy.deepcopy(item)], "Duplicate value"
 
 

@@ -10,10 +10,17 @@ from support.upstream_yolox import random_labels, upstream_loss, upstream_model
 from vistrain_trainer.detectors import assignment
 from vistrain_trainer.detectors.anchors import anchors
 from vistrain_trainer.detectors.yolox_head import Predictions
-from vistrain_trainer.detectors.yolox_loss import loss_sums
+from vistrain_trainer.detectors.yolox_loss import LossSums, PartWeights, loss_sums
 from vistrain_trainer.detectors.yolox_model import YoloxModel
 
 HEIGHT, WIDTH, CLASSES = 96, 160, 7
+WEIGHTS = PartWeights()
+
+
+def mean_parts(sums: LossSums) -> dict[str, Tensor]:
+    """The loss and its addends, each divided by the foreground count."""
+    losses = sums.weighted(WEIGHTS)
+    return losses.figures() | {"total": losses.mean}
 
 
 @pytest.mark.parametrize("l1", [False, True], ids=["without-l1", "with-l1"])
@@ -31,7 +38,7 @@ def test_equals_upstream_with_gradients(seed: int, l1: bool) -> None:
     copies = [feature.detach().clone().requires_grad_() for feature in features]
     labels = random_labels(3, 9, CLASSES, HEIGHT, WIDTH, seed)
     expected = upstream_loss(theirs, copies, labels, l1=l1)
-    found = loss_sums(ours.head.train()(features), labels, l1=l1).mean_parts()
+    found = mean_parts(loss_sums(ours.head.train()(features), labels, l1=l1))
     for name, value in expected.items():
         assert found[name].item() == pytest.approx(value.item(), rel=1e-5, abs=1e-5), name
     expected["total"].backward()
@@ -60,13 +67,15 @@ def test_is_divided_by_the_foreground_of_the_whole_batch() -> None:
     ]
     assert whole.foreground == sum(half.foreground for half in halves) > 0
     assert whole.objects == sum(half.objects for half in halves)
-    total = sum((half.total.detach() for half in halves), torch.zeros(())) / whole.foreground
-    torch.testing.assert_close(whole.mean_parts()["total"].detach(), total)
+    total = (
+        sum((half.weighted(WEIGHTS).total.detach() for half in halves), torch.zeros(())) / whole.foreground
+    )
+    torch.testing.assert_close(mean_parts(whole)["total"].detach(), total)
 
 
 def test_a_batch_without_boxes_teaches_objectness_only() -> None:
     made = predictions(2)
-    parts = loss_sums(made, torch.zeros(2, 5, 5), l1=True).mean_parts()
+    parts = mean_parts(loss_sums(made, torch.zeros(2, 5, 5), l1=True))
     parts["total"].backward()
     assert parts["obj"] > 0
     assert [parts[name].item() for name in ("iou", "cls", "l1", "num_fg")] == [0, 0, 0, 0]
@@ -77,7 +86,7 @@ def test_a_batch_without_boxes_teaches_objectness_only() -> None:
 
 
 def test_only_the_total_has_a_gradient() -> None:
-    parts = loss_sums(predictions(1), random_labels(1, 5, CLASSES, HEIGHT, WIDTH, 3), l1=True).mean_parts()
+    parts = mean_parts(loss_sums(predictions(1), random_labels(1, 5, CLASSES, HEIGHT, WIDTH, 3), l1=True))
     assert list(parts) == ["total", "iou", "obj", "cls", "l1", "num_fg"]
     assert [name for name, part in parts.items() if part.requires_grad] == ["total"]
     added = sum((parts[name] for name in ("iou", "obj", "cls", "l1")), torch.zeros(()))
@@ -86,9 +95,9 @@ def test_only_the_total_has_a_gradient() -> None:
 
 def test_is_float32_inside_autocast() -> None:
     labels = random_labels(2, 9, CLASSES, HEIGHT, WIDTH, 2)
-    outside = loss_sums(predictions(2), labels, l1=True).mean_parts()
+    outside = mean_parts(loss_sums(predictions(2), labels, l1=True))
     with torch.autocast("cpu", torch.bfloat16):
-        inside = loss_sums(predictions(2), labels, l1=True).mean_parts()
+        inside = mean_parts(loss_sums(predictions(2), labels, l1=True))
     for name, part in inside.items():
         assert part.dtype == torch.float32
         assert torch.equal(part, outside[name])

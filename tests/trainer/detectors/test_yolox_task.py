@@ -36,7 +36,7 @@ def few_steps(task: YoloxTask, autocast: bool, steps: int = 3) -> dict[str, torc
     for step, batch in enumerate(task.batches(0, steps)):
         with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
             losses = task.losses(model, batch.to(torch.device("cpu")), step)
-        losses["total"].backward()
+        losses.mean.backward()
         optimizer.step()
         optimizer.zero_grad()
     return {name: tensor.clone() for name, tensor in model.state_dict().items()}
@@ -95,7 +95,7 @@ def test_the_network_computes_in_low_precision_and_losses_do_not(make_task: Make
     with torch.autocast("cpu", torch.bfloat16):
         losses = task.losses(model, batch, 0)
     assert seen == [torch.bfloat16]
-    assert {part.dtype for part in losses.values()} == {torch.float32}
+    assert {part.dtype for part in (losses.total, *losses.figures().values())} == {torch.float32}
 
 
 def test_l1_is_on_in_the_last_epochs_only(make_task: MakeTask) -> None:
@@ -105,7 +105,7 @@ def test_l1_is_on_in_the_last_epochs_only(make_task: MakeTask) -> None:
     for step, on in ((0, False), (8, False), (9, True), (11, True)):
         batch = next(iter(task.batches(step, step + 1)))
         with torch.no_grad():
-            losses = task.losses(model, batch, step)
+            losses = task.losses(model, batch, step).figures()
         assert (losses["l1"] > 0) == on
         assert set(losses) == {"total", "iou", "obj", "cls", "l1", "num_fg"}
 

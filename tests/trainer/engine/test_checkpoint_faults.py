@@ -17,7 +17,7 @@ from vistrain_trainer.engine.run import run
 from vistrain_trainer.engine.store import CheckpointStore
 from vistrain_trainer.errors import Fenced
 
-META = {"format": 1, "epoch": 0, "savedAt": "2026-01-01T00:00:00Z", "environment": {}}
+META = {"format": 2, "skipped": 0, "epoch": 0, "savedAt": "2026-01-01T00:00:00Z", "environment": {}}
 
 
 @pytest.fixture
@@ -217,7 +217,12 @@ def test_a_full_disk(tiny, tmp_path, attempt):
     keep = f'sh -c \'"$@"; code=$?; cp -r {volume} {copy}; exit $code\' sh "$@"'
     own = () if os.geteuid() == 0 else ("--user", "--map-root-user")
     wrapper = ("unshare", "--mount", *own, "sh", "-c", f"{mount} && {keep}", "sh")
-    process = attempt(volume / "run", wrapper=wrapper, TINY_EPOCHS="300", VISTRAIN_TERMINATION_LOG=str(words))
+    process = attempt(
+        volume / "run",
+        wrapper=wrapper,
+        TINY_SETTINGS='{"schedule__epochs": 300}',
+        VISTRAIN_TERMINATION_LOG=str(words),
+    )
     output, _ = process.communicate(timeout=300)
     last = Progress.model_validate_json(words.read_bytes())
     assert process.returncode == 74, output

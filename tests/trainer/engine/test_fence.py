@@ -57,7 +57,7 @@ def test_two_real_processes(tmp_path, attempt):
     run = tmp_path / "run"
     first = attempt(
         run,
-        TINY_EPOCHS="100000",
+        TINY_SETTINGS='{"schedule__epochs": 100000}',
         VISTRAIN_ATTEMPT="1",
         VISTRAIN_POD_UID="a",
         VISTRAIN_TERMINATION_LOG=str(words),
@@ -80,6 +80,8 @@ def test_two_real_processes(tmp_path, attempt):
     rows = [json.loads(line) for line in (run / "attempts.jsonl").read_text().splitlines()]
     assert [row["event"] for row in rows] == ["start"]
     assert not list(run.glob("checkpoints/.partial-*"))
-    older = attempt(run, TINY_EPOCHS="100000", VISTRAIN_ATTEMPT="1", VISTRAIN_POD_UID="a")
+    older = attempt(
+        run, TINY_SETTINGS='{"schedule__epochs": 100000}', VISTRAIN_ATTEMPT="1", VISTRAIN_POD_UID="a"
+    )
     older.communicate(timeout=120)
     assert older.returncode == 76

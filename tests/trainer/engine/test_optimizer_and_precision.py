@@ -10,17 +10,18 @@ import torch
 from torch import nn
 
 from vistrain_api.schedule import AdamW, Optimizer, Sgd
-from vistrain_trainer.engine.optimizer import make_optimizer, set_rate
+from vistrain_trainer.engine.optimizer import make_optimizer, set_rates
 from vistrain_trainer.engine.precision import Precision, resolve_precision
 from vistrain_trainer.engine.task import ParameterGroup
 
 CPU = torch.device("cpu")
 
 
-def train(optimizer: torch.optim.Optimizer, model: nn.Module, set_the_rate) -> None:
+def train(optimizer: torch.optim.Optimizer, model: nn.Module) -> None:
     for step in range(5):
         torch.manual_seed(step)
-        set_the_rate(optimizer, 0.1 / (step + 1))
+        rate = 0.1 / (step + 1)
+        set_rates(optimizer, {"decayed": rate, "free": 2 * rate}.__getitem__)
         model(torch.rand(4, 6)).square().sum().backward()
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
@@ -38,8 +39,8 @@ def test_steps_are_those_of_the_plain_optimizer(kind):
     weights = [ParameterGroup("decayed", [ours[0].weight, ours[1].weight], 0.01)]
     biases = [ParameterGroup("free", [ours[0].bias, ours[1].bias], 0.0)]
     groups = [
-        {"params": [plain[0].weight, plain[1].weight], "weight_decay": 0.01},
-        {"params": [plain[0].bias, plain[1].bias], "weight_decay": 0.0},
+        {"params": [plain[0].weight, plain[1].weight], "weight_decay": 0.01, "name": "decayed"},
+        {"params": [plain[0].bias, plain[1].bias], "weight_decay": 0.0, "name": "free"},
     ]
     slow = {"foreach": False, "fused": False}
     reference = (
@@ -47,8 +48,8 @@ def test_steps_are_those_of_the_plain_optimizer(kind):
         if kind == "sgd"
         else torch.optim.AdamW(groups, lr=0, betas=(0.9, 0.999), **slow)
     )
-    train(make_optimizer(stated, weights + biases, CPU), ours, set_rate)
-    train(reference, plain, set_rate)
+    train(make_optimizer(stated, weights + biases, CPU), ours)
+    train(reference, plain)
     for mine, theirs in zip(ours.parameters(), plain.parameters(), strict=True):
         torch.testing.assert_close(mine, theirs, rtol=1e-5, atol=1e-6)
 
@@ -92,12 +93,13 @@ def test_fp16_skips_a_step_that_overflows_and_tells_when_it_collapsed():
     optimizer = make_optimizer(
         Optimizer(sgd=Sgd()), [ParameterGroup("all", list(network.parameters()), 0)], CPU
     )
-    set_rate(optimizer, 0.1)
+    set_rates(optimizer, lambda part: 0.1)
     before = network[0].weight.clone()
     steps = 0
     while not precision.collapsed:
         optimizer.zero_grad()
-        precision.backward_and_step(network(torch.ones(1, 6)).sum() * torch.inf, optimizer)
+        precision.backward(network(torch.ones(1, 6)).sum() * torch.inf)
+        precision.step(optimizer)
         steps += 1
         assert steps < 100
     assert torch.equal(network[0].weight, before)

@@ -65,7 +65,7 @@ def test_a_save_that_hangs_ends_before_the_grace_period_does(tmp_path, attempt):
         run,
         HANG="1",
         PYTHONPATH=str(tmp_path),
-        TINY_EPOCHS="100000",
+        TINY_SETTINGS='{"schedule__epochs": 100000}',
         VISTRAIN_TERMINATION_LOG=str(words),
         VISTRAIN_GRACE_SECONDS="4",
         VISTRAIN_TEST_SIGNALS="step@3=TERM",

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from torch import Tensor, nn
 
 from vistrain_api.detector import DetectorTraining
 from vistrain_api.manifest import parse, read_yaml
+from vistrain_trainer.engine.losses import Losses
 from vistrain_trainer.engine.options import PodEnvironment, RunOptions
 from vistrain_trainer.engine.signals import Interrupted
 from vistrain_trainer.engine.task import ParameterGroup, TaskContext
@@ -68,6 +71,10 @@ class TinyBatch:
     def to(self, device: torch.device) -> TinyBatch:
         return TinyBatch(self.images.to(device), self.labels.to(device))
 
+    def split(self, images: int) -> list[TinyBatch]:
+        starts = range(0, len(self.images), images)
+        return [TinyBatch(self.images[at : at + images], self.labels[at : at + images]) for at in starts]
+
 
 def make_batch(step: int, size: int) -> TinyBatch:
     random = torch.Generator().manual_seed(1000 + step)
@@ -93,7 +100,12 @@ class TinyBatches:
 
 
 class TinyTask:
-    """An `engine.task.Task`; `poison`: a step of infinite loss; `values`: the metric by evaluation."""
+    """An `engine.task.Task` of two parts, `body` and `head`.
+
+    `poison`: a position of infinite loss; `room`: images that the device has memory for, from the position
+    `crowded` on; `values`: the metric by evaluation; `falls`: it falls with every epoch; `names`: others for
+    the parts; `steep`: a network whose squared loss overflows float32 by itself at rates that are too high.
+    """
 
     steps_per_epoch = STEPS_PER_EPOCH
 
@@ -103,13 +115,23 @@ class TinyTask:
         context: TaskContext,
         *,
         poison: int | None = None,
+        room: int | None = None,
+        crowded: int = 0,
         values: Mapping[int, float] | None = None,
+        falls: bool = False,
+        names: Mapping[str, str] | None = None,
+        steep: bool = False,
         data: str = "one",
     ) -> None:
         self._context = context
         self._size = manifest.spec.schedule.batch_size
         self._poison = poison
+        self._room = room
+        self._crowded = crowded
         self._values = values
+        self._falls = falls
+        self._names = names or {}
+        self._steep = steep
         self._evaluations = 0
         self._data = data
         self.batches_from: int | None = None
@@ -117,11 +139,14 @@ class TinyTask:
     def identity(self) -> Mapping[str, Any]:
         return {"data": self._data, "classes": ["square"]}
 
-    def batches(self, from_step: int, to_step: int) -> TinyBatches:
-        self.batches_from = from_step
-        return TinyBatches(from_step, to_step, self._size)
+    def batches(self, first: int, end: int) -> TinyBatches:
+        self.batches_from = first
+        return TinyBatches(first, end, self._size)
 
     def build(self) -> nn.Module:
+        if self._steep:
+            linear = [nn.Flatten(), nn.Linear(768, 8), nn.Dropout(0.2), nn.Linear(8, 1)]
+            return nn.Sequential(*linear).to(self._context.device)
         layers = [nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()]
         return nn.Sequential(*layers, nn.Dropout(0.2), nn.Linear(8, 1)).to(self._context.device)
 
@@ -135,14 +160,25 @@ class TinyTask:
         return ["random weights"]
 
     def parameter_groups(self, model: nn.Module) -> list[ParameterGroup]:
-        return [ParameterGroup("all", list(model.parameters()), 5e-4)]
+        return [
+            ParameterGroup(part, [p for module in modules for p in module.parameters()], 5e-4)
+            for part, modules in self.parts(model).items()
+        ]
 
-    def losses(self, model: nn.Module, batch: Any, step: int) -> dict[str, Tensor]:
+    def parts(self, model: nn.Module) -> Mapping[str, Sequence[nn.Module]]:
+        assert isinstance(model, nn.Sequential)
+        parts = {"body": list(model[:-1]), "head": [model[-1]]}
+        return {self._names.get(name, name): modules for name, modules in parts.items()}
+
+    def losses(self, model: nn.Module, batch: Any, position: int) -> Losses:
         logits = model(batch.images).squeeze(1).float()
-        loss = nn.functional.binary_cross_entropy_with_logits(logits, batch.labels)
-        if step == self._poison:
+        if self._room is not None and position >= self._crowded and len(batch.images) > self._room:
+            raise torch.OutOfMemoryError("CUDA out of memory: injected")
+        of = nn.functional.mse_loss if self._steep else nn.functional.binary_cross_entropy_with_logits
+        loss = of(logits, batch.labels, reduction="sum")
+        if position == self._poison:
             loss = loss * torch.inf
-        return {"total": loss, "cls": loss.detach()}
+        return Losses(loss, loss.new_tensor(float(len(logits))), {"cls": loss.detach()})
 
     def evaluate(self, model: nn.Module, should_stop: Callable[[], bool]) -> dict[str, float | None]:
         self._evaluations += 1
@@ -155,6 +191,8 @@ class TinyTask:
             losses.append(float(nn.functional.binary_cross_entropy_with_logits(logits, batch.labels)))
         loss = sum(losses) / len(losses)
         value = 1 - loss if self._values is None else self._values.get(self._evaluations)
+        if self._falls:  # a function of the weights alone, so that a resumed run has it too
+            value = -float(sum(p.double().square().sum() for p in model.parameters()))
         return {"AP": value, "AP50": 0.5, "AP/square": value, "valLoss": loss}
 
     def test(self, model: nn.Module, should_stop: Callable[[], bool]) -> dict[str, float | None]:
@@ -171,6 +209,6 @@ if __name__ == "__main__":  # one attempt in a process of its own: tiny.py OUTPU
     from vistrain_trainer.engine.run import run
 
     folder = Path(sys.argv[1])
-    epochs = int(os.environ.get("TINY_EPOCHS", "3"))
-    pod = PodEnvironment.read()
-    sys.exit(run(tiny_manifest(schedule__epochs=epochs), tiny_options(folder, pod=pod), TinyTask))
+    settings = json.loads(os.environ.get("TINY_SETTINGS", "{}"))
+    task = functools.partial(TinyTask, **json.loads(os.environ.get("TINY_TASK", "{}")))
+    sys.exit(run(tiny_manifest(**settings), tiny_options(folder, pod=PodEnvironment.read()), task))

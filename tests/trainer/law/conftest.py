@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from support.zygote import zygote
 from vistrain_trainer.data.synthetic import SyntheticOptions, make_synthetic
 
 MANIFEST = """
@@ -65,26 +62,5 @@ def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def command(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Command]:
     """Runs a `vistrain` command and returns its exit code, negative for a signal."""
-    log = tmp_path_factory.mktemp("law") / "log.txt"
-    zygote = subprocess.Popen(
-        [sys.executable, str(Path(__file__).with_name("zygote.py"))],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        # Threads that wait without spinning: the cores may be shared with other tests.
-        env={**os.environ, "OMP_NUM_THREADS": "2", "OMP_WAIT_POLICY": "PASSIVE"},
-    )
-    assert zygote.stdin is not None
-    assert zygote.stdout is not None
-    assert zygote.stdout.readline() == "ready\n"
-
-    def run(*arguments: str, **environment: str) -> int:
-        job = {"arguments": arguments, "environment": environment, "log": str(log)}
-        zygote.stdin.write(json.dumps(job) + "\n")
-        zygote.stdin.flush()
-        return int(json.loads(zygote.stdout.readline())["code"])
-
-    yield run
-    zygote.stdin.close()
-    zygote.wait(timeout=60)
-    zygote.stdout.close()
+    with zygote(tmp_path_factory.mktemp("law") / "log.txt", threads=2) as started:
+        yield started.run

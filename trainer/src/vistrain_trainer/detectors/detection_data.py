@@ -29,12 +29,20 @@ class DetectionBatch:
     labels: Tensor
     """(B, n, 5) float32 rows cls, cx, cy, w, h in input pixels; zero after the last."""
     step: int
-    """The 0-based global step that the batch is for."""
+    """The position of the plan that the batch is for."""
 
     @property
     def images_count(self) -> int:
         """Images in the batch."""
         return len(self.images)
+
+    def split(self, images: int) -> list[DetectionBatch]:
+        """Micro-batches of that many images, in order; the last may have fewer."""
+        starts = range(0, len(self.images), images)
+        return [
+            DetectionBatch(self.images[at : at + images], self.labels[at : at + images], self.step)
+            for at in starts
+        ]
 
     def to(self, device: torch.device) -> DetectionBatch:
         """The batch on a device; pinned memory is copied without blocking."""
@@ -95,7 +103,7 @@ class DetectionData:
         return {name: split.digest for name, split in splits.items() if split is not None}
 
     def training_batches(self, from_step: int, to_step: int, *, pin_memory: bool) -> DetectionBatches:
-        """Batches of the steps [from_step, to_step); workers start in the call."""
+        """Batches of the positions [from_step, to_step); workers start in the call."""
         return DetectionBatches(
             training_batches(
                 self._samples,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -11,13 +11,15 @@ from torch import Tensor, nn
 from vistrain_api.detector import DetectorTraining
 from vistrain_api.initialization import Weights
 from vistrain_api.model import Yolox
+from vistrain_api.schedule import LossWeights
 from vistrain_trainer.data.coco import CocoDetection
 from vistrain_trainer.detectors import weights_file, yolox_weights
 from vistrain_trainer.detectors.detection_data import DetectionBatch, DetectionBatches, DetectionData
 from vistrain_trainer.detectors.parameter_groups import split_by_decay
 from vistrain_trainer.detectors.weights_file import NamedWeights
-from vistrain_trainer.detectors.yolox_loss import loss_sums
-from vistrain_trainer.detectors.yolox_model import YoloxModel, part_of
+from vistrain_trainer.detectors.yolox_loss import PartWeights, loss_sums
+from vistrain_trainer.detectors.yolox_model import YoloxModel, part_of, parts
+from vistrain_trainer.engine.losses import Losses
 from vistrain_trainer.engine.task import Batch, ParameterGroup, TaskContext
 from vistrain_trainer.evaluation.detection import DetectionEvaluator, Predicted
 from vistrain_trainer.evaluation.postprocess import Thresholds
@@ -39,7 +41,8 @@ class YoloxTask:
         self._data = DetectionData(self._spec, yolox.input_size, context.volumes)
         self.steps_per_epoch = self._data.stream.steps_per_epoch
         schedule = self._spec.schedule
-        self._l1_from_step = self.steps_per_epoch * (schedule.epochs - schedule.no_aug_epochs)
+        self._l1_from = self.steps_per_epoch * (schedule.epochs - schedule.no_aug_epochs)
+        self._part_weights = _part_weights(schedule.loss_weights)
         self._notes: list[str] = []
         self._evaluate_validation = self._evaluator(self._data.validation)
         self._evaluate_test = None if self._data.test is None else self._evaluator(self._data.test)
@@ -48,9 +51,9 @@ class YoloxTask:
         """Digests of the splits' annotations, and the classes in order."""
         return {"data": self._data.digests(), "classes": list(self._classes)}
 
-    def batches(self, from_step: int, to_step: int) -> DetectionBatches:
-        """Batches of the steps [from_step, to_step); workers are forked in the call."""
-        return self._data.training_batches(from_step, to_step, pin_memory=self._context.pin_memory)
+    def batches(self, first: int, end: int) -> DetectionBatches:
+        """Batches of the positions [first, end); workers are forked in the call."""
+        return self._data.training_batches(first, end, pin_memory=self._context.pin_memory)
 
     def build(self) -> YoloxModel:
         """The model with the stated initial weights, in train mode.
@@ -97,25 +100,31 @@ class YoloxTask:
         decay = 0.0 if stated is None else stated.weight_decay
         return split_by_decay(model, part_of, decay)
 
-    def losses(self, model: nn.Module, batch: Batch, step: int) -> dict[str, Tensor]:
-        """`total`; detached, its addends `iou`, `obj`, `cls`, `l1`, and `num_fg`: foreground anchors per box.
+    def parts(self, model: nn.Module) -> Mapping[str, Sequence[nn.Module]]:
+        """Backbone, neck and head."""
+        assert isinstance(model, YoloxModel)
+        return parts(model)
 
-        L1 is on in the no-aug epochs. The step alone tells, so that a resumed run has it where an untouched
-        one does.
+    def losses(self, model: nn.Module, batch: Batch, position: int) -> Losses:
+        """The loss of images and boxes.
+
+        L1 is on in the no-aug epochs. The position alone tells, so that a resumed run has it where an
+        untouched one does.
         """
         assert isinstance(batch, DetectionBatch)
         predictions = model(batch.images)
-        return loss_sums(predictions, batch.labels, l1=step >= self._l1_from_step).mean_parts()
+        sums = loss_sums(predictions, batch.labels, l1=position >= self._l1_from)
+        return sums.weighted(self._part_weights)
 
     def evaluate(self, model: nn.Module, should_stop: Callable[[], bool]) -> dict[str, float | None]:
         """COCO's figures on the validation split, each class's, and `valLoss` (without the L1 term)."""
-        return self._evaluate_validation(model, _predictor(model), should_stop)
+        return self._evaluate_validation(model, self._predictor(model), should_stop)
 
     def test(self, model: nn.Module, should_stop: Callable[[], bool]) -> dict[str, float | None]:
         """The same on the test split, prefixed `test/`; empty where there is none."""
         if self._evaluate_test is None:
             return {}
-        found = self._evaluate_test(model, _predictor(model), should_stop)
+        found = self._evaluate_test(model, self._predictor(model), should_stop)
         return {f"test/{name}": value for name, value in found.items()}
 
     def export(self, state: Mapping[str, Tensor]) -> dict[str, Any]:
@@ -153,12 +162,16 @@ class YoloxTask:
             pin_memory=self._context.pin_memory,
         )
 
+    def _predictor(self, model: nn.Module) -> Callable[[Tensor, Tensor], Predicted]:
+        def predict(images: Tensor, labels: Tensor) -> Predicted:
+            predictions = model(images)
+            losses = loss_sums(predictions, labels, l1=False).weighted(self._part_weights)
+            with torch.autocast(images.device.type, enabled=False):
+                return Predicted(predictions.boxes(), predictions.scores(), losses.total, int(losses.weight))
 
-def _predictor(model: nn.Module) -> Callable[[Tensor, Tensor], Predicted]:
-    def predict(images: Tensor, labels: Tensor) -> Predicted:
-        predictions = model(images)
-        sums = loss_sums(predictions, labels, l1=False)
-        with torch.autocast(images.device.type, enabled=False):
-            return Predicted(predictions.boxes(), predictions.scores(), sums.total, sums.foreground)
+        return predict
 
-    return predict
+
+def _part_weights(stated: LossWeights | None) -> PartWeights:
+    given = {} if stated is None else stated.model_dump(exclude_none=True)
+    return PartWeights(**given)

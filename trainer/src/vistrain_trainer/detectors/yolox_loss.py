@@ -12,41 +12,48 @@ from vistrain_trainer.detectors.anchors import Anchors
 from vistrain_trainer.detectors.assignment import Assignment, assign
 from vistrain_trainer.detectors.yolox_head import Predictions
 from vistrain_trainer.detectors.yolox_package import IOUloss
+from vistrain_trainer.engine.losses import Losses
 
 BOX_WEIGHT = 5.0
 
 
 @dataclass(frozen=True)
+class PartWeights:
+    """What each part of the loss counts for."""
+
+    box: float = BOX_WEIGHT
+    objectness: float = 1.0
+    classification: float = 1.0
+
+
+@dataclass(frozen=True)
 class LossSums:
-    """The parts of the loss, summed over a batch's foreground (objectness: over all anchors)."""
+    """Parts of the loss, summed over a batch's foreground (objectness: all anchors), before any weight."""
 
     iou: Tensor
     obj: Tensor
     cls: Tensor
     l1: Tensor
     """Zero where the L1 term is off."""
-    foreground: int
-    """Anchors that predict a box."""
-    objects: int
-    """Boxes to predict."""
+    foreground: Tensor
+    """Number of anchors that predict a box; a scalar, as the rest, so that nobody waits for it."""
+    objects: Tensor
+    """Number of boxes to predict."""
 
-    @property
-    def total(self) -> Tensor:
-        """Weighted sum of the parts; divided by the foreground count it is the loss."""
-        return BOX_WEIGHT * self.iou + self.obj + self.cls + self.l1
-
-    def mean_parts(self) -> dict[str, Tensor]:
-        """`total`; detached, its addends `iou` (weighted), `obj`, `cls`, `l1`; and `num_fg`.
-
-        Each is divided by the foreground count, but `num_fg` is that count per box, as upstream logs it.
-        """
-        count = max(self.foreground, 1)
-        parts = {"iou": BOX_WEIGHT * self.iou, "obj": self.obj, "cls": self.cls, "l1": self.l1}
-        return {
-            "total": self.total / count,
-            **{name: (part / count).detach() for name, part in parts.items()},
-            "num_fg": self.obj.new_tensor(self.foreground / max(self.objects, 1)),
+    def weighted(self, weights: PartWeights) -> Losses:
+        """The loss: `iou`, `obj`, `cls`, `l1` over the foreground, and `num_fg`, anchors per box."""
+        parts = {
+            "iou": weights.box * self.iou,
+            "obj": weights.objectness * self.obj,
+            "cls": weights.classification * self.cls,
+            "l1": self.l1,
         }
+        return Losses(
+            total=parts["iou"] + parts["obj"] + parts["cls"] + parts["l1"],
+            weight=self.foreground,
+            parts={name: part.detach() for name, part in parts.items()},
+            ratios={"num_fg": (self.foreground, self.objects)},
+        )
 
 
 def loss_sums(predictions: Predictions, labels: Tensor, *, l1: bool) -> LossSums:
@@ -81,8 +88,8 @@ def _sums(predictions: Predictions, labels: Tensor, l1: bool) -> LossSums:
         obj=_cross_entropy(raw[..., 4], foreground.float()),
         cls=_cross_entropy(class_logits, wanted * overlap[:, None]),
         l1=_l1(raw, foreground, targets, anchors) if l1 else raw.new_zeros(()),
-        foreground=len(overlap),
-        objects=sum(counts),
+        foreground=raw.new_tensor(float(len(overlap))),
+        objects=raw.new_tensor(float(sum(counts))),
     )
 
 

@@ -73,3 +73,9 @@ def part_of(parameter: str) -> str:
     if parameter.startswith("backbone.backbone."):
         return "backbone"
     return "neck" if parameter.startswith("backbone.") else "head"
+
+
+def parts(model: YoloxModel) -> dict[str, list[nn.Module]]:
+    """The modules of each part of the network: backbone, neck and head."""
+    neck = [module for name, module in model.backbone.named_children() if name != "backbone"]
+    return {"backbone": [model.backbone.backbone], "neck": neck, "head": [model.head]}

@@ -1,7 +1,9 @@
 """One checkpoint: a folder with the state, and a meta file that digests it.
 
 `state.pt` is everything (weights, average, optimiser, scaler, generators, sums of the epoch, best values);
-`meta.json` describes it; `evaluation.json` is added when the evaluation that was due at this step is done.
+`meta.json` describes it. Two files are added later, where they apply: `evaluation.json`, what the evaluation
+that was due at this step has changed; `roll-back.json`, that the run came back to this step since its loss
+was not finite, and with what rates it goes on.
 """
 
 from __future__ import annotations
@@ -19,8 +21,8 @@ from vistrain_api.status import LastCheckpoint
 from vistrain_trainer.engine.files import replace_file, write_durably
 from vistrain_trainer.engine.stages import stage
 
-FORMAT = 1
-STATE, META, EVALUATION = "state.pt", "meta.json", "evaluation.json"
+FORMAT = 2
+STATE, META, EVALUATION, ROLL_BACK = "state.pt", "meta.json", "evaluation.json", "roll-back.json"
 
 
 def folder_name(step: int) -> str:
@@ -45,6 +47,12 @@ class StoredCheckpoint:
         return int(self.meta["step"])
 
     @property
+    def position(self) -> int:
+        """The next step of the plan: the steps completed, and those that early stopping left out."""
+        judged = self.evaluation()
+        return self.step + int((self.meta if judged is None else judged)["skipped"])
+
+    @property
     def sha256(self) -> str:
         """Digest of the state file."""
         return str(self.meta["state"]["sha256"])
@@ -60,8 +68,15 @@ class StoredCheckpoint:
 
     def evaluation(self) -> dict[str, Any] | None:
         """What the evaluation at this step gave; none before it is done, or when the file is not whole."""
+        return self._added(EVALUATION)
+
+    def roll_back(self) -> dict[str, Any] | None:
+        """How often the run has come back by this step, and its rates since; none when it has not."""
+        return self._added(ROLL_BACK)
+
+    def _added(self, name: str) -> dict[str, Any] | None:
         try:
-            return _sealed(self.folder / EVALUATION)
+            return _sealed(self.folder / name)
         except TornCheckpoint:
             return None
 
@@ -124,6 +139,11 @@ def write_meta(folder: Path, meta: Mapping[str, Any]) -> None:
 def write_evaluation(folder: Path, evaluation: Mapping[str, Any]) -> None:
     """Add the evaluation to a checkpoint."""
     replace_file(folder / EVALUATION, _seal(evaluation))
+
+
+def write_roll_back(folder: Path, roll_back: Mapping[str, Any]) -> None:
+    """Add to a checkpoint that the run came back to it."""
+    replace_file(folder / ROLL_BACK, _seal(roll_back))
 
 
 def _flush(raw: Any) -> None:

@@ -39,6 +39,9 @@ class Checkpointer:
         *,
         weights_folder: Path,
         keep: Keep,
+        steps_per_epoch: int,
+        needs_best: bool,
+        needs_epoch_end: bool,
         meta: Mapping[str, Any],
         export: Callable[[Mapping[str, Tensor]], dict[str, Any]],
         sync_rows: Callable[[], None],
@@ -50,6 +53,9 @@ class Checkpointer:
         self._fence = fence
         self._weights_folder = weights_folder
         self._keep = keep
+        self._steps_per_epoch = steps_per_epoch
+        self._kept_bests = max(keep.best, int(needs_best))
+        self._needs_epoch_end = needs_epoch_end
         self._meta = dict(meta)
         self._export = export
         self._sync_rows = sync_rows
@@ -76,6 +82,20 @@ class Checkpointer:
         """Wait until everything is on the volume."""
         self._writer.drain()
 
+    def abandon(self) -> BaseException | None:
+        """Give up what is being saved; what went wrong in the writer's thread, if anything did."""
+        return self._writer.recover()
+
+    def go_on_from(self, checkpoint: StoredCheckpoint | None) -> None:
+        """The state has been put back to a checkpoint, or to the start."""
+        self._snapshot = None
+        self.last = None if checkpoint is None else checkpoint.reference()
+        self.saved_step = None if checkpoint is None else checkpoint.step
+        self._saved_at = time.monotonic()
+        if checkpoint is not None:
+            with storage_faults("naming the last checkpoint"):
+                self._write_index([asdict(one) for one in self._state.best])
+
     def close(self) -> None:
         """End the writer's thread."""
         self._writer.close()
@@ -84,9 +104,9 @@ class Checkpointer:
         """Copy the state and write it in the background; also its weights as `weights/<weights_name>.pth`."""
         began = time.monotonic()
         snapshot = self._take_snapshot()
-        step = self._state.step
+        step, skipped = self._state.step, self._state.skipped
         due = self._state.evaluation_due
-        best_steps = self._kept_for_best([asdict(one) for one in self._state.best])
+        besides = self._kept_besides([asdict(one) for one in self._state.best], step)
 
         def write() -> None:
             state = snapshot.wait()
@@ -97,10 +117,17 @@ class Checkpointer:
                 if weights_name is not None:  # before the checkpoint: no resume comes back to write it
                     self._fence.check()
                     self._write_weights(weights_name, state)
-                meta = {**self._meta, "step": step, "epoch": epoch, "evaluationDue": due, "savedAt": now()}
+                meta = {
+                    **self._meta,
+                    "step": step,
+                    "skipped": skipped,
+                    "epoch": epoch,
+                    "evaluationDue": due,
+                    "savedAt": now(),
+                }
                 self.last = self._store.publish(state, meta, self._fence).reference()
-                self._write_index(state["best"])
-                self._store.retain(self._keep.last, best_steps, up_to=step)
+                self._write_index(state["judged"]["best"])
+                self._store.retain(self._keep.last, besides, up_to=step)
             seconds = time.monotonic() - began
             log.info("checkpoint saved", step=step, seconds=round(seconds, 2))
             self._on_saved(self.last, seconds)
@@ -117,7 +144,7 @@ class Checkpointer:
         assert snapshot is not None
         step = self._state.step
         best = [asdict(one) for one in self._state.best]
-        evaluation = {"best": best, "latest": dict(self._state.latest)}
+        judged = self._state.judged()
 
         def write() -> None:
             with storage_faults(f"recording the evaluation of step {step}"):
@@ -126,10 +153,10 @@ class Checkpointer:
                 if improved and self._keep.best > 0:
                     self._write_weights("best", snapshot.wait())
                     stage("best.weights")
-                write_evaluation(self._store.path(step), evaluation)
+                write_evaluation(self._store.path(step), judged)
                 stage("best.evaluation")
                 self._write_index(best)
-                self._store.retain(self._keep.last, self._kept_for_best(best), up_to=step)
+                self._store.retain(self._keep.last, self._kept_besides(best, step), up_to=step)
             if self.last is not None:
                 self._on_saved(self.last, None)
 
@@ -175,8 +202,11 @@ class Checkpointer:
             }
         )
 
-    def _kept_for_best(self, best: list[dict[str, Any]]) -> list[int]:
-        return [one["step"] for one in best[: self._keep.best]]
+    def _kept_besides(self, best: list[dict[str, Any]], step: int) -> list[int]:
+        kept = [one["step"] for one in best[: self._kept_bests]]
+        if self._needs_epoch_end:
+            kept.append(step - step % self._steps_per_epoch)
+        return kept
 
     def _relative(self, step: int) -> str:
         path = self._store.path(step)

@@ -39,7 +39,8 @@ class PartDifference:
 def compare(a: Path, b: Path) -> list[PartDifference]:
     """Differences by part of the newest checkpoints of two run folders (or of two checkpoint folders).
 
-    Parts: step, model, ema, optimizer, best (values), and weights/best.pth where a run folder has it.
+    Parts: step, model, ema, optimizer, scaler, random, judged (best values, patience, steps left out),
+    policies (micro-batch, roll-backs), and weights/{best,last}.pth where a run folder has them.
 
     Raises:
         BadInput: there is no whole checkpoint.
@@ -47,7 +48,7 @@ def compare(a: Path, b: Path) -> list[PartDifference]:
     first, second = _load(a), _load(b)
     parts = [
         _compare(name, first.get(name), second.get(name))
-        for name in ("step", "model", "ema", "optimizer", "scaler", "random", "best")
+        for name in ("step", "model", "ema", "optimizer", "scaler", "random", "judged", "policies")
     ]
     for name in ("best", "last"):
         files = [run / "weights" / f"{name}.pth" for run in (a, b)]
@@ -77,7 +78,8 @@ def _load(path: Path) -> dict[str, Any]:
     state = checkpoint.load()
     evaluation = checkpoint.evaluation()
     if evaluation is not None:
-        state["best"] = evaluation["best"]
+        state["judged"] = evaluation
+    state["policies"] = {name: state[name] for name in ("micro_batch", "rate_factor", "roll_backs")}
     return state
 
 

@@ -12,63 +12,84 @@ from torch import Tensor
 from vistrain_api.detector import DetectorTraining
 from vistrain_api.quantities import seconds
 from vistrain_trainer.engine.checkpointing import Checkpointer
-from vistrain_trainer.engine.optimizer import set_rate
+from vistrain_trainer.engine.course import Course
+from vistrain_trainer.engine.feed import Feed
+from vistrain_trainer.engine.modes import evaluating
+from vistrain_trainer.engine.plan import Plan
 from vistrain_trainer.engine.randomness import unchanged_randomness
 from vistrain_trainer.engine.reporter import Reporter
-from vistrain_trainer.engine.schedule import RateCurve
+from vistrain_trainer.engine.rollback import RollBack
 from vistrain_trainer.engine.signals import Interrupted, request
 from vistrain_trainer.engine.stages import stage
 from vistrain_trainer.engine.state import Evaluated, TrainingState
-from vistrain_trainer.engine.task import Batches, Task
+from vistrain_trainer.engine.stepper import Stepper
+from vistrain_trainer.engine.task import Task
 from vistrain_trainer.errors import Diverged
 
 
 class Loop:
-    """Trains from the state's step to the end, evaluating and saving on the way.
+    """Trains from the state's position to the plan's end, evaluating and saving on the way.
 
     The law of resume rests on three things here: checkpoints are taken between steps only; a step is a
-    function of the state and of its batch, which is a function of the step; and evaluating, saving and
+    function of the state and of its batch, which is a function of the position; and evaluating, saving and
     logging leave the state and its generators alone.
     """
 
     def __init__(
         self,
         manifest: DetectorTraining,
+        plan: Plan,
         task: Task,
         state: TrainingState,
-        batches: Batches,
+        feed: Feed,
+        stepper: Stepper,
         checkpointer: Checkpointer,
         reporter: Reporter,
-        device: torch.device,
+        course: Course,
+        roll_back: RollBack,
         *,
         log_every: int,
     ) -> None:
         self._spec = manifest.spec
+        self._plan = plan
         self._task = task
         self._state = state
-        self._batches = batches
+        self._feed = feed
+        self._stepper = stepper
         self._checkpointer = checkpointer
         self._reporter = reporter
-        self._device = device
+        self._course = course
+        self._roll_back = roll_back
         self._log_every = log_every
         self._per_epoch = task.steps_per_epoch
-        self._epochs = self._spec.schedule.epochs
-        self._total = self._epochs * self._per_epoch
-        self._curve = RateCurve.of(self._spec.schedule, self._per_epoch)
         self._interval = seconds(self._spec.checkpoint.interval)
         self._mark = time.monotonic()
 
     def run(self) -> None:
         """Train to the end. Raises Interrupted after a stop request, with everything saved."""
         try:
-            self._train()
+            while True:
+                try:
+                    self._train()
+                    self._checkpointer.drain()
+                    return
+                except Diverged as divergence:
+                    self._roll_back(divergence)
+                    self._course.forget()
         except Interrupted:
             self._reporter.phase("Saving")
+            self._save_before_leaving()
+            raise
+
+    def _save_before_leaving(self) -> None:
+        try:
             if self._state.step > 0 and self._checkpointer.saved_step != self._state.step:
                 self._save()
             self._checkpointer.drain()
-            raise
-        self._checkpointer.drain()
+        except Diverged:
+            # Nothing good to save. The next start goes on from before, diverges again, and goes back then.
+            if not self._roll_back.allowed:
+                raise
 
     def _train(self) -> None:
         request.raise_if_requested()
@@ -77,7 +98,8 @@ class Loop:
         self._reporter.phase("Training")
         self._reporter.pace.mark(self._state.step)
         self._mark = time.monotonic()
-        while self._state.step < self._total:
+        while self._state.position < self._plan.total:
+            self._course.enter(self._plan.phase_at(self._state.position))
             losses = self._train_step()
             self._after_step(losses)
             request.raise_if_requested()
@@ -85,22 +107,18 @@ class Loop:
     def _train_step(self) -> Tensor:
         state = self._state
         asked = time.monotonic()
-        batch = next(self._batches)
+        batch = self._feed.batch(state.position)
         self._reporter.pace.waited(time.monotonic() - asked)
-        batch = batch.to(self._device)
-        if state.step == state.step // self._per_epoch * self._per_epoch:
+        if state.step % self._per_epoch == 0:
             state.losses.reset()
-        set_rate(state.optimizer, self._curve.rate(state.step))
-        with state.precision.autocast():
-            losses = self._task.losses(state.model, batch, state.step)
-        state.precision.backward_and_step(losses["total"], state.optimizer)
-        state.optimizer.zero_grad(set_to_none=True)
+        self._course.set_rates()
+        figures = self._stepper.step(batch, state.position)
         if state.average is not None:
             state.average.update()
         state.step += 1
         self._checkpointer.forget_snapshot()
         self._reporter.pace.add_images(batch.images_count)
-        return state.losses.add(losses, finite_only=state.precision.tolerates_overflow)
+        return state.losses.add(figures, finite_only=state.precision.tolerates_overflow)
 
     def _after_step(self, losses: Tensor) -> None:
         state = self._state
@@ -118,15 +136,14 @@ class Loop:
     def _log(self, losses: Tensor) -> None:
         values = dict(zip(self._state.losses.names, losses.tolist(), strict=True))
         self._require_finite(values)
-        rates = {
-            str(group.get("name", "all")): float(group["lr"]) for group in self._state.optimizer.param_groups
-        }
-        self._reporter.logged(self._state.step, values, rates)
+        self._reporter.logged(self._state.step, values, self._course.rates(), self._course.phase_name)
 
     def _end_epoch(self) -> None:
         epoch = self._state.step // self._per_epoch
         every = self._spec.checkpoint.keep.every_epochs
-        self._state.evaluation_due = epoch % self._spec.evaluation.every_epochs == 0 or epoch == self._epochs
+        self._state.evaluation_due = (
+            epoch % self._spec.evaluation.every_epochs == 0 or self._state.position >= self._plan.total
+        )
         self._count_time()
         if not self._state.evaluation_due:
             self._reporter.epoch(self._row(epoch, {}))
@@ -155,20 +172,21 @@ class Loop:
         stage("evaluate.done")
         state.latest = results
         primary = self._spec.evaluation.primary_metric
-        improved = state_best(
-            state, results.get(primary.name), epoch, primary.mode, self._spec.checkpoint.keep.best
-        )
+        value = results.get(primary.name)
+        row = self._row(epoch, results)
+        improved = state_best(state, value, epoch, primary.mode, self._spec.checkpoint.keep.best)
+        self._course.judge(value, epoch)
         state.evaluation_due = False
-        self._reporter.epoch(self._row(epoch, results))
+        self._reporter.epoch(row)
         self._reporter.evaluated(epoch, results, state.best[0] if state.best else None)
         self._checkpointer.record_evaluation(improved=improved)
 
-    def _row(self, epoch: int, results: Mapping[str, float | None]) -> dict[str, float | int | None]:
+    def _row(self, epoch: int, results: Mapping[str, float | None]) -> dict[str, float | int | str | None]:
         losses = self._state.losses
         return {
             "epoch": epoch,
             "step": self._state.step,
-            "learning_rate": self._curve.rate(self._state.step - 1),
+            **self._course.columns(),
             "seconds": round(losses.seconds, 3),
             **{f"loss/{name}": value for name, value in losses.means().items()},
             **results,
@@ -197,13 +215,8 @@ def run_evaluation(task: Task, state: TrainingState, *, test: bool = False) -> d
         stage("evaluate.batch")
         return request()
 
-    with unchanged_randomness(), state.precision.autocast():
-        training = model.training
-        model.eval()
-        try:
-            results = (task.test if test else task.evaluate)(model, should_stop)
-        finally:
-            model.train(training)
+    with unchanged_randomness(), state.precision.autocast(), evaluating(model):
+        results = (task.test if test else task.evaluate)(model, should_stop)
     return {name: _finite(value) for name, value in results.items()}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 
@@ -32,7 +32,7 @@ def make_optimizer(
     return eager(torch.optim.AdamW)(parameters, lr=0.0, betas=(first, second), **kernel)
 
 
-def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """Set the rate of all groups."""
+def set_rates(optimizer: torch.optim.Optimizer, rate_of: Callable[[str], float]) -> None:
+    """Set the rate of every group to that of the part of the model that it is named after."""
     for group in optimizer.param_groups:
-        group["lr"] = rate
+        group["lr"] = rate_of(group["name"])

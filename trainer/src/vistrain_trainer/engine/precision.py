@@ -36,15 +36,43 @@ class Precision:
             return contextlib.nullcontext()
         return torch.autocast(self._device.type, _DTYPES[self.name])
 
-    def backward_and_step(self, loss: torch.Tensor, optimizer: torch.optim.Optimizer) -> None:
-        """Backward pass and optimiser step."""
-        if self.name != "fp16":
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-            return
+    def backward(self, loss: torch.Tensor) -> None:
+        """Backward pass; gradients add up over calls."""
         self._scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+
+    def step(
+        self,
+        optimizer: torch.optim.Optimizer,
+        *,
+        factor: torch.Tensor | None = None,
+        clip: float | None = None,
+    ) -> None:
+        """Optimiser step.
+
+        Args:
+            optimizer: its parameters' gradients are used up.
+            factor: scalar that the gradients are multiplied by.
+            clip: norm that longer gradients are scaled down to, afterwards.
+        """
+        if factor is not None or clip is not None:
+            self._scaler.unscale_(optimizer)
+            parameters = [
+                parameter
+                for group in optimizer.param_groups
+                for parameter in group["params"]
+                if parameter.grad is not None
+            ]
+            if factor is not None:
+                torch._foreach_mul_([parameter.grad for parameter in parameters], factor)
+            if clip is not None:
+                torch.nn.utils.clip_grad_norm_(parameters, clip, foreach=True)
         self._scaler.step(optimizer)
         self._scaler.update()
+
+    def abandon_step(self) -> None:
+        """Forget a step that was begun and will be done again."""
+        if self.name == "fp16":
+            self._scaler._per_optimizer_states.clear()
 
     @property
     def tolerates_overflow(self) -> bool:

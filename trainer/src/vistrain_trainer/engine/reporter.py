@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 
@@ -12,6 +13,7 @@ from vistrain_api.detector import DetectorTraining
 from vistrain_api.protocol import TrainerPhase
 from vistrain_api.status import BestMetric, LastCheckpoint
 from vistrain_trainer.engine.attempts import now
+from vistrain_trainer.engine.events import EventLog, in_words
 from vistrain_trainer.engine.rows import EpochTable, StepLog
 from vistrain_trainer.engine.runfolder import RunFolder
 from vistrain_trainer.engine.state import Evaluated
@@ -34,6 +36,7 @@ class Reporter:
     metrics: TrainerMetrics
     steps: StepLog
     epochs: EpochTable
+    events: EventLog
     folder: RunFolder
     live: LiveLine
     gpu: GpuReader
@@ -58,12 +61,12 @@ class Reporter:
             self.board.set(first_step_at=now())
             log.info("first step", step=step, of=self.total_steps)
 
-    def logged(self, step: int, losses: Mapping[str, float], rates: Mapping[str, float]) -> None:
+    def logged(self, step: int, losses: Mapping[str, float], rates: Mapping[str, float], phase: str) -> None:
         """A logging step is done: row, metrics, board, console."""
         pace = self.pace
         pace.mark(step)
-        rate = next(iter(rates.values()), None)
-        row = {
+        rate = max(rates.values(), default=None)
+        row: dict[str, Any] = {
             "step": step,
             "epoch": (step - 1) // self.steps_per_epoch + 1,
             "loss": dict(losses),
@@ -72,6 +75,8 @@ class Reporter:
             "data_wait_ratio": _rounded(pace.data_wait_ratio),
             "time": now(),
         }
+        if phase:
+            row |= {"phase": phase, "learning_rates": dict(rates)}
         self.steps.append(row)
         eta = None if not pace.steps_per_second else (self.total_steps - step) / pace.steps_per_second
         self.board.set(
@@ -91,7 +96,7 @@ class Reporter:
             if reading.power_watts is not None:
                 self.metrics.gpu_power.set(reading.power_watts)
         total = losses.get("total")
-        self.live.show(step, f"{row['epoch']}/{self.total_steps // self.steps_per_epoch}", total)
+        self.live.show(step, f"{row['epoch']}/{self.manifest.spec.schedule.epochs}", total)
         log.info(
             "step",
             step=step,
@@ -101,7 +106,7 @@ class Reporter:
             images_per_second=row["images_per_second"],
         )
 
-    def epoch(self, row: Mapping[str, float | int | None]) -> None:
+    def epoch(self, row: Mapping[str, float | int | str | None]) -> None:
         """An epoch is trained and, where due, evaluated."""
         self.epochs.append(row)
 
@@ -128,6 +133,77 @@ class Reporter:
         self.board.write_last_words()
         self.write_status()
 
+    def note(self, text: str) -> None:
+        """What a person should know."""
+        log.warning(text)
+        self.board.note(text)
+
+    def phase_began(self, name: str, frozen: Sequence[str], *, step: int, epoch: int) -> None:
+        """A phase of the schedule begins."""
+        if self.events.add("phase", step=step, epoch=epoch, name=name, frozen=list(frozen)):
+            log.info("phase", name=name, frozen=", ".join(frozen) or "nothing", epoch=epoch)
+
+    def stopped_early(
+        self,
+        *,
+        what: str,
+        step: int,
+        epoch: int,
+        epochs_left_out: int,
+        best_epoch: int | None,
+        metric: str,
+        patience: int,
+        total_steps: int,
+    ) -> None:
+        """A phase, or the run, ends for want of improvement."""
+        self.plan_changed(total_steps)
+        details = {"what": what, "best": best_epoch, "metric": metric, "patience": patience}
+        if self.events.add("earlyStopping", step=step, epoch=epoch, leftOut=epochs_left_out, **details):
+            self.note(in_words({"epoch": epoch, **details}))
+
+    def rewind(self, step: int, epochs: int) -> None:
+        """Drop what was written of later steps and epochs: they are done again."""
+        self.steps.rewind(step)
+        self.epochs.rewind(epochs)
+        self.events.rewind(step)
+
+    def plan_changed(self, total_steps: int) -> None:
+        """The run has fewer steps to do than it was planned with."""
+        self.total_steps = total_steps
+        self.board.set(total_steps=total_steps)
+        self.live.total(total_steps)
+
+    def rolled_back(
+        self,
+        why: str,
+        *,
+        step: int,
+        epoch: int,
+        came_from: int,
+        number: int,
+        allowed: int,
+        factor: float,
+    ) -> None:
+        """The run goes back: rows and events after the step that it goes back to are dropped."""
+        self.rewind(step, epoch)
+        details = {"from": came_from, "number": number, "rateFactor": factor}
+        if self.events.add("rollBack", step=step, epoch=epoch, **details):
+            self.note(
+                f"went back from step {came_from} to {step} ({number} of {allowed} roll-backs), rates are "
+                f"{factor:g} of those planned from here on: {why}"
+            )
+        self.pace.pause()
+        self.board.set(step=step, epoch=epoch)
+
+    def micro_batch_shrunk(self, before: int, after: int, *, step: int, epoch: int) -> None:
+        """The device's memory ran out, and a step is done again with fewer images at once."""
+        self.metrics.micro_batch.set(after)
+        if self.events.add("microBatch", step=step, epoch=epoch, before=before, after=after):
+            self.note(
+                f"GPU memory ran out in step {step + 1}: {after} images at once from here on, before "
+                f"{before}; batch size and rate stay, batch norm statistics are those of the smaller batches"
+            )
+
     def write_status(self) -> None:
         """Rewrite status.yaml."""
         with self._status:  # both the engine's thread and the writer's come here
@@ -138,6 +214,7 @@ class Reporter:
         """Make rows durable: a checkpoint must not outlive the rows before it."""
         self.steps.sync()
         self.epochs.sync()
+        self.events.sync()
 
 
 def best_metric(name: str, best: Evaluated) -> BestMetric:

@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,15 +28,12 @@ class StepLog:
 
     def rewind(self, step: int) -> None:
         """Drop rows after a step, and a torn last line."""
-        kept = [row for row in whole_rows(self._path) if int(row["step"]) <= step]
-        text = "".join(_line(row) for row in kept).encode()
-        if not self._path.exists() or self._path.read_bytes() != text:
-            replace_file(self._path, text)
+        rewrite_lines(self._path, [row for row in whole_rows(self._path) if int(row["step"]) <= step])
 
     def append(self, row: Mapping[str, Any]) -> None:
         """Add a row; it reaches the disk with the next checkpoint (`sync`)."""
         self.fence.check()
-        _append(self._path, _line(row))
+        append_line(self._path, row)
 
     def sync(self) -> None:
         """Make all rows durable."""
@@ -86,6 +83,18 @@ class EpochTable:
         return text.getvalue().encode()
 
 
+def rewrite_lines(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Make a file of JSON lines hold these rows; it is left alone where it does."""
+    text = "".join(map(_line, rows)).encode()
+    if not path.exists() or path.read_bytes() != text:
+        replace_file(path, text)
+
+
+def append_line(path: Path, row: Mapping[str, Any]) -> None:
+    """Add a row to a file of JSON lines."""
+    _append(path, _line(row))
+
+
 def _append(path: Path, text: str) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
     try:
@@ -101,7 +110,7 @@ def _line(row: Mapping[str, Any]) -> str:
 
 
 def whole_rows(path: Path) -> list[dict[str, Any]]:
-    """Rows of log.jsonl up to the first line that is not whole; none where there is no file."""
+    """Rows of a file of JSON lines with a `step`, up to the first that is not whole; none without a file."""
     rows: list[dict[str, Any]] = []
     if not path.exists():
         return rows

@@ -28,10 +28,9 @@ class RateCurve:
     def of(cls, schedule: Schedule, steps_per_epoch: int) -> RateCurve:
         """The curve that a manifest states."""
         rate = schedule.learning_rate
-        peak = rate.peak if rate.peak is not None else (rate.per_image or 0.0) * schedule.batch_size
         return cls(
             curve=rate.curve,
-            peak=peak,
+            peak=rate.peak_for(schedule.batch_size),
             ratio=rate.min_ratio,
             total=schedule.epochs * steps_per_epoch,
             warmup=schedule.warmup_epochs * steps_per_epoch,

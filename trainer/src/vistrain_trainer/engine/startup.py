@@ -10,13 +10,14 @@ import structlog
 from torch import nn
 
 from vistrain_api.detector import DetectorTraining
-from vistrain_trainer.engine.checkpoint import StoredCheckpoint, TornCheckpoint, open_checkpoint
+from vistrain_trainer.engine.checkpoint import FORMAT, StoredCheckpoint, TornCheckpoint, open_checkpoint
 from vistrain_trainer.engine.devices import Environment, Machine, find_machine
 from vistrain_trainer.engine.ema import WeightAverage
 from vistrain_trainer.engine.optimizer import make_optimizer
 from vistrain_trainer.engine.options import RunOptions
 from vistrain_trainer.engine.precision import Precision, resolve_precision
 from vistrain_trainer.engine.randomness import seed_everything, set_determinism
+from vistrain_trainer.engine.rollback import restore_state
 from vistrain_trainer.engine.signals import request
 from vistrain_trainer.engine.stages import stage
 from vistrain_trainer.engine.state import LossSums, TrainingState
@@ -116,18 +117,15 @@ def build_state(manifest: DetectorTraining, prepared: Prepared, options: RunOpti
         optimizer=optimizer,
         precision=Precision(prepared.precision, device),
         losses=LossSums(device),
+        micro_batch=schedule.micro_batch_size or schedule.batch_size,
     )
 
 
 def restore(
     state: TrainingState, found: StoredCheckpoint, environment: Environment, board: ProgressBoard
 ) -> None:
-    """Bring the state to a checkpoint, and to the evaluation recorded with it."""
-    state.restore(found.load())
-    evaluation = found.evaluation()
-    if evaluation is not None:
-        state.evaluation_due = False
-        state.restore_best(evaluation["best"], evaluation["latest"])
+    """Bring the state to a checkpoint, and say where that is not what it was made with."""
+    restore_state(state, found)
     differences = environment.differences(found.meta["environment"])
     if differences:
         note = f"resumed elsewhere, so the result may differ in its last bits: {'; '.join(differences)}"
@@ -140,7 +138,7 @@ def restore(
 def checkpoint_meta(prepared: Prepared, *, attempt: int, token: int, spec_digest: str) -> dict[str, Any]:
     """What every checkpoint of this process says of its origin."""
     return {
-        "format": 1,
+        "format": FORMAT,
         "attempt": attempt,
         "token": token,
         "specDigest": spec_digest,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -22,6 +22,16 @@ class Evaluated:
     epoch: int
     step: int
     results: dict[str, float | None]
+
+
+@dataclass(frozen=True)
+class Waited:
+    """How long early stopping has waited for a better value."""
+
+    best: float | None
+    """The best value since it began to wait; none before the first."""
+    epoch: int
+    """Epoch (done) of that value, or at which it began."""
 
 
 class LossSums:
@@ -74,14 +84,29 @@ class TrainingState:
     optimizer: torch.optim.Optimizer
     precision: Precision
     losses: LossSums
+    micro_batch: int
+    """Images on the device at once."""
     step: int = 0
     """Optimiser steps completed."""
+    skipped: int = 0
+    """Steps of the plan that early stopping left out."""
+    rate_factor: float = 1.0
+    """What roll-backs have brought the rates to."""
+    roll_backs: int = 0
+    """How often the run went back because its loss was not finite."""
+    patience: dict[str, Waited] = field(default_factory=dict)
+    """What early stopping has seen, by what it may stop: phase, run."""
     evaluation_due: bool = False
     """The epoch that ends at this step is trained, and its evaluation pending."""
     best: list[Evaluated] = field(default_factory=list)
     """The best evaluations, best first."""
     latest: dict[str, float | None] = field(default_factory=dict)
     """Results of the latest evaluation."""
+
+    @property
+    def position(self) -> int:
+        """The next step of the plan."""
+        return self.step + self.skipped
 
     @property
     def evaluated_model(self) -> nn.Module:
@@ -93,6 +118,9 @@ class TrainingState:
         return {
             "step": self.step,
             "evaluation_due": self.evaluation_due,
+            "micro_batch": self.micro_batch,
+            "rate_factor": self.rate_factor,
+            "roll_backs": self.roll_backs,
             "model": dict(self.model.state_dict()),
             "ema": None
             if self.average is None
@@ -101,28 +129,46 @@ class TrainingState:
             "scaler": self.precision.state(),
             "random": random_state(),
             "losses": self.losses.state(),
+            "judged": self.judged(),
+        }
+
+    def judged(self) -> dict[str, Any]:
+        """What evaluations have changed, as plain values."""
+        return {
             "best": [asdict(one) for one in self.best],
             "latest": dict(self.latest),
+            "patience": {name: asdict(waited) for name, waited in self.patience.items()},
+            "skipped": self.skipped,
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Take over a stored state; its tensors are copied."""
-        self.model.load_state_dict(state["model"])
-        if self.average is not None:
-            self.average.model.load_state_dict(state["ema"]["weights"])
-            self.average.updates = state["ema"]["updates"]
+        self.restore_weights(state)
         self.optimizer.load_state_dict(_copied(state["optimizer"]))
         self.precision.restore(dict(state["scaler"]))
         self.losses.restore(state["losses"])
         self.step = state["step"]
         self.evaluation_due = state["evaluation_due"]
-        self.restore_best(state["best"], state["latest"])
+        self.micro_batch = state["micro_batch"]
+        self.rate_factor = state["rate_factor"]
+        self.roll_backs = state["roll_backs"]
+        self.restore_judged(state["judged"])
         restore_random_state(state["random"])
 
-    def restore_best(self, best: Sequence[Mapping[str, Any]], latest: Mapping[str, float | None]) -> None:
-        """Take over what evaluations gave."""
-        self.best = [Evaluated(**one) for one in best]
-        self.latest = dict(latest)
+    def restore_judged(self, judged: Mapping[str, Any]) -> None:
+        """Take over what `judged` gave."""
+        self.best = [Evaluated(**one) for one in judged["best"]]
+        self.latest = dict(judged["latest"])
+        self.patience = {name: Waited(**waited) for name, waited in judged["patience"].items()}
+        self.skipped = judged["skipped"]
+
+    def restore_weights(self, state: Mapping[str, Any]) -> None:
+        """Take over the weights and the average of a stored state, and begin with a fresh optimiser."""
+        self.model.load_state_dict(state["model"])
+        if self.average is not None:
+            self.average.model.load_state_dict(state["ema"]["weights"])
+            self.average.updates = state["ema"]["updates"]
+        self.optimizer.state.clear()
 
 
 def exported_weights(state: Mapping[str, Any]) -> Mapping[str, Tensor]:

@@ -41,9 +41,16 @@ class CheckpointStore:
         """Folder of a step's checkpoint."""
         return self.folder / folder_name(step)
 
-    def newest_whole(self, passed_over: Callable[[int, str], None]) -> StoredCheckpoint | None:
-        """The newest checkpoint that is whole; a torn one that is newer goes to `passed_over(step, why)`."""
-        for step in reversed(self.steps()):
+    def newest_whole(
+        self,
+        passed_over: Callable[[int, str], None],
+        among: Callable[[int], bool] = lambda step: True,
+    ) -> StoredCheckpoint | None:
+        """The newest checkpoint that is whole; a torn one that is newer goes to `passed_over(step, why)`.
+
+        Only steps for which `among` holds are looked at.
+        """
+        for step in filter(among, reversed(self.steps())):
             try:
                 checkpoint = open_checkpoint(self.path(step))
                 checkpoint.verify()
@@ -105,6 +112,12 @@ class CheckpointStore:
             if step not in besides:
                 self._discard(self.path(step))
                 stage("save.discard")
+
+    def discard_after(self, step: int) -> None:
+        """Let go of all checkpoints after a step."""
+        for later in self.steps():
+            if later > step:
+                self._discard(self.path(later))
 
     def _discard(self, folder: Path) -> None:
         # Renamed first: a folder that is half removed must not look like a torn checkpoint.

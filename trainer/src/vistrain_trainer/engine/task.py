@@ -5,21 +5,25 @@ annotations and checks them (BadInput), builds no model and starts no worker. Th
 order:
 
 1. `steps_per_epoch`, `identity()`: to find the run folder's checkpoint;
-2. `batches(from_step, to_step)`: once per process, early, since workers are forked there;
+2. `batches(first, end)`: early, since workers are forked there, and again where the run leaves the plan's
+   order (a phase stopped early, a roll-back);
 3. `build()`, while the workers make their first batches;
 4. `load(...)` when the run starts from another run's checkpoint;
-5. per step `losses`, per evaluation `evaluate`, at the end `test` and `export`.
+5. `parts` at every phase, per step `losses`, per evaluation `evaluate`, at the end `test` and `export`.
+
+Positions are 0-based steps of the plan (engine.plan): the steps done, and those that early stopping left out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import torch
 from torch import Tensor, nn
 
+from vistrain_trainer.engine.losses import Losses
 from vistrain_trainer.engine.volumes import Volumes
 
 
@@ -39,9 +43,10 @@ class TaskContext:
 
 @dataclass(frozen=True)
 class ParameterGroup:
-    """Parameters that share a learning rate and a weight decay. `name` labels metrics."""
+    """Parameters that share a learning rate and a weight decay."""
 
     name: str
+    """The part of the model they belong to: phases and metrics speak of it."""
     parameters: list[nn.Parameter]
     weight_decay: float
 
@@ -54,8 +59,12 @@ class Batch(Protocol):
         """Images in the batch."""
         ...
 
-    def to(self, device: torch.device) -> Batch:
+    def to(self, device: torch.device) -> Self:
         """The batch on a device (pinned memory is copied without blocking)."""
+        ...
+
+    def split(self, images: int) -> Sequence[Self]:
+        """Micro-batches of that many images, in order."""
         ...
 
 
@@ -81,8 +90,8 @@ class Task(Protocol):
         """JSON values recorded with the run and refused when they change: data digest, classes."""
         ...
 
-    def batches(self, from_step: int, to_step: int) -> Batches:
-        """Batches of the steps [from_step, to_step), a function of (seed, step) only."""
+    def batches(self, first: int, end: int) -> Batches:
+        """Batches of the positions [first, end), a function of (seed, position) only."""
         ...
 
     def build(self) -> nn.Module:
@@ -109,12 +118,15 @@ class Task(Protocol):
         ...
 
     def parameter_groups(self, model: nn.Module) -> list[ParameterGroup]:
-        """Groups of the trainable parameters; norm layers and biases get no weight decay."""
+        """Groups of all parameters; norm layers and biases get no weight decay."""
         ...
 
-    def losses(self, model: nn.Module, batch: Batch, step: int) -> dict[str, Tensor]:
-        """Forward pass of the 0-based global step: `total` (differentiable, fp32), and scalar parts,
-        detached.
+    def parts(self, model: nn.Module) -> Mapping[str, Sequence[nn.Module]]:
+        """Modules by the name of the part that they make up; every parameter is in one part."""
+        ...
+
+    def losses(self, model: nn.Module, batch: Batch, position: int) -> Losses:
+        """Forward pass of a batch, or of a micro-batch of it, at a position of the plan.
 
         Called inside the engine's autocast region; the task leaves it for decoding and losses. Every step
         gives the same keys, in the same order. Consumes no randomness but torch's own generators.

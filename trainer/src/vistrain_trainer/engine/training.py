@@ -10,16 +10,18 @@ import structlog
 from vistrain_api.detector import DetectorTraining
 from vistrain_api.failures import FailureClass
 from vistrain_api.protocol import ExitCode
+from vistrain_trainer.engine.assembly import assemble
 from vistrain_trainer.engine.attempts import AttemptLog
 from vistrain_trainer.engine.checkpoint import open_checkpoint
 from vistrain_trainer.engine.checkpointing import Checkpointer
 from vistrain_trainer.engine.failures import End
+from vistrain_trainer.engine.feed import Feed
 from vistrain_trainer.engine.fence import Fence
 from vistrain_trainer.engine.files import storage_faults
-from vistrain_trainer.engine.loop import Loop, run_evaluation
+from vistrain_trainer.engine.loop import run_evaluation
 from vistrain_trainer.engine.options import RunOptions
+from vistrain_trainer.engine.plan import Plan
 from vistrain_trainer.engine.reporter import Reporter, best_metric
-from vistrain_trainer.engine.rows import EpochTable, StepLog
 from vistrain_trainer.engine.runfolder import RunFolder
 from vistrain_trainer.engine.signals import request
 from vistrain_trainer.engine.stages import stage
@@ -27,18 +29,15 @@ from vistrain_trainer.engine.startup import (
     Prepared,
     TaskFactory,
     build_state,
-    checkpoint_meta,
     find_checkpoint,
     prepare,
     restore,
 )
 from vistrain_trainer.engine.state import TrainingState
 from vistrain_trainer.engine.store import CheckpointStore
-from vistrain_trainer.engine.task import Batches
 from vistrain_trainer.evaluation.gates import unmet_gates
 from vistrain_trainer.telemetry.console import LiveLine
 from vistrain_trainer.telemetry.metrics import TrainerMetrics
-from vistrain_trainer.telemetry.nvml import GpuReader
 from vistrain_trainer.telemetry.progress import ProgressBoard
 from vistrain_trainer.telemetry.server import TelemetryServer
 
@@ -62,12 +61,12 @@ def train(
     store.prepare()
     found = find_checkpoint(store, manifest.spec.checkpoint.volume.claim_name, board)
     restored_step = None if found is None else found.step
-    total = manifest.spec.schedule.epochs * prepared.task.steps_per_epoch
+    plan = Plan.of(manifest.spec.schedule, prepared.task.steps_per_epoch)
     stage("startup.task")
 
     with contextlib.ExitStack() as stack:
-        batches: Batches = prepared.task.batches(restored_step or 0, total)
-        stack.callback(batches.close)
+        feed = Feed(prepared.task, 0 if found is None else found.position, plan.total)
+        stack.callback(feed.close)
         metrics = TrainerMetrics(board.progress)
         _serve(stack, options, board, metrics)
         board.set(
@@ -84,65 +83,38 @@ def train(
         if found is not None:
             restore(state, found, prepared.environment, board)
 
-        steps = StepLog(folder.path / "log.jsonl", fence)
-        epochs = EpochTable(folder.path / "metrics.csv", fence)
         fence.check()
-        board.set(previous=attempts.previous(steps.last_step()))
-        steps.rewind(state.step)
-        epochs.rewind(state.step // prepared.task.steps_per_epoch - int(state.evaluation_due))
-        attempts.start(restored_step, asdict(prepared.environment))
-        reporter = Reporter(
-            manifest=manifest,
-            board=board,
-            metrics=metrics,
-            steps=steps,
-            epochs=epochs,
-            folder=folder,
-            live=stack.enter_context(LiveLine(total)),
-            gpu=GpuReader(prepared.machine.device),
-            total_steps=total,
-            steps_per_epoch=prepared.task.steps_per_epoch,
-        )
-        metrics.micro_batch.set(manifest.spec.schedule.batch_size)
-        checkpointer = Checkpointer(
+        parts = assemble(
+            manifest,
+            options,
+            prepared,
+            plan,
             state,
+            feed,
             store,
+            folder,
             fence,
-            weights_folder=folder.path / "weights",
-            keep=manifest.spec.checkpoint.keep,
-            meta=checkpoint_meta(
-                prepared,
-                attempt=fence.token.attempt,
-                token=fence.token.sequence,
-                spec_digest=folder.spec_digest,
-            ),
-            export=prepared.task.export,
-            sync_rows=reporter.sync_rows,
-            on_saved=reporter.saved,
+            board,
+            metrics,
+            live=stack.enter_context(LiveLine(plan.total)),
             restored=found,
         )
-        stack.callback(checkpointer.close)
+        stack.callback(parts.checkpointer.close)
+        board.set(previous=attempts.previous(parts.reporter.steps.last_step()))
+        parts.reporter.rewind(state.step, state.step // plan.steps_per_epoch - int(state.evaluation_due))
+        parts.reporter.plan_changed(plan.total - state.skipped)
+        attempts.start(restored_step, asdict(prepared.environment))
         _announce_restored(board, manifest, state)
         log.info(
             "training" if found is None else "resumed",
             step=state.step,
-            of=total,
+            of=plan.total - state.skipped,
             device=prepared.machine.name,
             precision=prepared.precision,
             threads=prepared.machine.threads,
         )
-        loop = Loop(
-            manifest,
-            prepared.task,
-            state,
-            batches,
-            checkpointer,
-            reporter,
-            prepared.machine.device,
-            log_every=options.log_every,
-        )
-        loop.run()
-        return _finish(manifest, prepared, state, store, checkpointer, reporter, folder, fence)
+        parts.loop.run()
+        return _finish(manifest, prepared, state, store, parts.checkpointer, parts.reporter, folder, fence)
 
 
 def _finish(
@@ -168,7 +140,8 @@ def _finish(
     primary = manifest.spec.evaluation.primary_metric.name
     best = state.best[0] if state.best else None
     text = (
-        f"trained {manifest.spec.schedule.epochs} epochs; "
+        f"trained {_epochs_done(state, prepared, manifest)}; "
+        + "".join(f"{stop}; " for stop in reporter.events.early_stops())
         + (
             f"best {primary} {best.value:.4g} at epoch {best.epoch}"
             if best
@@ -194,6 +167,12 @@ def _finish(
         )
     stage("final.done")
     return End(int(code), failure, text, expected=True)
+
+
+def _epochs_done(state: TrainingState, prepared: Prepared, manifest: DetectorTraining) -> str:
+    """`30 epochs`, or `21 of 80 planned epochs` where it stopped early."""
+    done, planned = state.step // prepared.task.steps_per_epoch, manifest.spec.schedule.epochs
+    return f"{done} epochs" if done == planned else f"{done} of {planned} planned epochs"
 
 
 def _test_best(

@@ -51,6 +51,13 @@ class BackgroundWriter:
                 pass
         self.check()
 
+    def recover(self) -> BaseException | None:
+        """Wait until the queue is empty and take new jobs again; the error that had stopped it."""
+        with contextlib.suppress(Exception):
+            self.drain()
+        error, self._error = self._error, None
+        return error
+
     def close(self) -> None:
         """End the thread after the job it is at."""
         self._jobs.put(None)

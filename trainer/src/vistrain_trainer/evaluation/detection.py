@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +11,7 @@ from torch import Tensor, nn
 
 from vistrain_trainer.data.coco import CocoDetection
 from vistrain_trainer.data.loader import EvaluationBatch, evaluation_batches
+from vistrain_trainer.engine.modes import evaluating
 from vistrain_trainer.engine.signals import Interrupted
 from vistrain_trainer.evaluation.coco_metrics import GroundTruth, metrics
 from vistrain_trainer.evaluation.postprocess import Detections, Thresholds, detections
@@ -128,15 +128,3 @@ def to_rows(found: Detections, batch: EvaluationBatch, place: int) -> np.ndarray
             found.classes.cpu().numpy(),
         )
     )
-
-
-@contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    """The model in eval mode, every module's own mode restored afterwards."""
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, training in modes:
-            module.training = training

@@ -57,6 +57,10 @@ class LiveLine:
     def __exit__(self, *_: object) -> None:
         self._bar.stop()
 
+    def total(self, steps: int) -> None:
+        """There are more or fewer steps to do than was said."""
+        self._bar.update(self._task, total=steps)
+
     def show(self, step: int, epoch: str, loss: float | None) -> None:
         """Update; at logging steps."""
         text = f"loss {loss:.3f}" if loss is not None else ""

@@ -3,7 +3,8 @@
 Importing PyTorch takes seconds, and the law of resume is proved by scores of starts. A fork begins where the
 import has ended; from there on it is the command, with its own environment, signals and files.
 
-Reads jobs as JSON lines {"arguments", "environment", "log"}; answers {"code"}, negative for a signal.
+Reads jobs as JSON lines {"arguments", "program", "environment", "log"}; answers {"code"}, negative for a
+signal.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import gc
 import importlib
 import json
 import os
+import runpy
 import signal
 import sys
 
@@ -25,10 +27,14 @@ def child(job: dict[str, object]) -> None:
     os.dup2(log, 2)
     os.environ.update(job["environment"])  # type: ignore[call-overload]
     stages.plan(os.environ.get(stages.ENV_TEST_SIGNALS, ""))
-    sys.argv = ["vistrain", *job["arguments"]]  # type: ignore[misc]
+    program = job["program"]
+    sys.argv = [str(program or "vistrain"), *job["arguments"]]  # type: ignore[misc]
     code = 0
     try:
-        cli.main()
+        if program is None:
+            cli.main()
+        else:
+            runpy.run_path(str(program), run_name="__main__")
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 1
     finally:
