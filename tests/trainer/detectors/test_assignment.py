@@ -11,6 +11,8 @@ from torch import Tensor
 from support.upstream_yolox import random_labels
 from vistrain_trainer.detectors.anchors import Anchors, anchors
 from vistrain_trainer.detectors.assignment import assign
+from vistrain_trainer.detectors.yolox_head import Predictions
+from vistrain_trainer.detectors.yolox_loss import PartWeights, loss_sums
 from vistrain_trainer.detectors.yolox_package import YOLOXHead
 
 SIZES, STRIDES = [(12, 20), (6, 10), (3, 5)], [8, 16, 32]
@@ -80,3 +82,16 @@ def test_a_box_smaller_than_a_cell_gets_an_anchor() -> None:
     predicted = torch.tensor([[10.0, 10.0, 5.0, 5.0]]).expand(len(at.cells), 4)
     found = assign(box, torch.tensor([0.0]), predicted, torch.zeros(len(at.cells), 4), at)
     assert int(found.foreground.sum()) == 1
+
+
+@pytest.mark.parametrize("share", [0.05, 1.0], ids=["some", "all"])
+def test_predictions_that_are_not_numbers_end_in_the_loss_not_in_an_error(share: float) -> None:
+    """Upstream's cross entropy refuses them, which on a GPU ends the process; here the engine may go back."""
+    at = anchors(SIZES, STRIDES, torch.device("cpu"))
+    random = torch.Generator().manual_seed(1)
+    raw = torch.randn(2, len(at.cells), 8, generator=random)
+    raw[torch.rand(2, len(at.cells), generator=random) < share] = torch.nan
+    labels = random_labels(2, 9, 3, 96, 160, 4)
+    losses = loss_sums(Predictions(raw.requires_grad_(), at), labels, l1=True).weighted(PartWeights())
+    assert losses.weight > 0
+    assert losses.mean.isnan()

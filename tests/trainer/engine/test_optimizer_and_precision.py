@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from vistrain_api.schedule import AdamW, Optimizer, Sgd
-from vistrain_trainer.engine.optimizer import make_optimizer, set_rates
+from vistrain_trainer.engine.optimizer import make_optimizer, set_rates, start_momentum
 from vistrain_trainer.engine.precision import Precision, resolve_precision
 from vistrain_trainer.engine.task import ParameterGroup
 
@@ -107,3 +107,24 @@ def test_fp16_skips_a_step_that_overflows_and_tells_when_it_collapsed():
     restored = Precision("fp16", CPU)
     restored.restore(precision.state())
     assert restored.collapsed
+
+
+@pytest.mark.parametrize("kind", ["sgd", "adamw"])
+def test_a_skipped_first_step_leaves_no_trace_in_the_next(kind):
+    """Fused SGD would add to a momentum that nobody has filled."""
+    stated = Optimizer(sgd=Sgd()) if kind == "sgd" else Optimizer(adamw=AdamW())
+    trained = []
+    for skips in (0, 3):
+        torch.full((64,), torch.nan)  # what fresh memory may hold
+        precision, network = Precision("fp16", CPU), model()
+        optimizer = make_optimizer(stated, [ParameterGroup("all", list(network.parameters()), 0.01)], CPU)
+        set_rates(optimizer, lambda part: 0.1)
+        start_momentum(optimizer)
+        precision._scaler = torch.amp.GradScaler("cpu", init_scale=2.0 ** (8 + skips))  # halved by each
+        for number in range(skips + 3):
+            loss = network(torch.ones(1, 6)).square().sum()
+            precision.backward(loss * torch.inf if number < skips else loss)
+            precision.step(optimizer)
+            optimizer.zero_grad()
+        trained.append([parameter.detach().clone() for parameter in network.parameters()])
+    assert all(torch.equal(mine, theirs) for mine, theirs in zip(*trained, strict=True))

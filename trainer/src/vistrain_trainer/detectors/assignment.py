@@ -47,9 +47,11 @@ def assign(boxes: Tensor, classes: Tensor, predicted: Tensor, logits: Tensor, an
     foreground, inside = _candidates(boxes, anchors)
     predicted = predicted[foreground]
     logits = logits[foreground]
-    overlaps = bboxes_iou(boxes, predicted, False)
+    # A prediction that is not a number (an overflow in half precision) must not end the process, on a GPU the
+    # whole context, in the cross entropy: it is as far off as can be here, and the loss itself tells of it.
+    overlaps = bboxes_iou(boxes, predicted, False).nan_to_num_(nan=0.0)
     wanted = (classes.long()[:, None] == torch.arange(logits.shape[1] - 1, device=classes.device)).float()
-    score = (logits[:, 1:].sigmoid() * logits[:, :1].sigmoid()).sqrt_()
+    score = (logits[:, 1:].sigmoid() * logits[:, :1].sigmoid()).sqrt_().nan_to_num_(nan=0.0)
     shape = (len(boxes), *score.shape)
     class_cost = functional.binary_cross_entropy(
         score.expand(shape), wanted[:, None, :].expand(shape), reduction="none"

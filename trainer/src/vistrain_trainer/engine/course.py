@@ -8,7 +8,7 @@ from vistrain_api.detector import DetectorTraining
 from vistrain_trainer.engine.checkpoint import open_checkpoint
 from vistrain_trainer.engine.checkpointing import Checkpointer
 from vistrain_trainer.engine.modes import freeze
-from vistrain_trainer.engine.optimizer import set_rates
+from vistrain_trainer.engine.optimizer import set_rates, start_momentum
 from vistrain_trainer.engine.patience import is_over, waited
 from vistrain_trainer.engine.plan import Plan, PlannedPhase
 from vistrain_trainer.engine.reporter import Reporter
@@ -55,6 +55,7 @@ class Course:
         if state.position == phase.first:
             self._begin(phase)
         freeze(state.model, self._task.parts(state.model), phase.freeze)
+        start_momentum(state.optimizer)
         self._entered = phase
 
     def forget(self) -> None:

@@ -36,3 +36,15 @@ def set_rates(optimizer: torch.optim.Optimizer, rate_of: Callable[[str], float])
     """Set the rate of every group to that of the part of the model that it is named after."""
     for group in optimizer.param_groups:
         group["lr"] = rate_of(group["name"])
+
+
+def start_momentum(optimizer: torch.optim.Optimizer) -> None:
+    """Give every trainable parameter of SGD that has none yet a momentum of zero, which is that of no step.
+
+    PyTorch's fused SGD makes the buffer at the first step without filling it. A loss scaler that skips that
+    step leaves it so, and the next one adds to what happened to lie in memory (seen with PyTorch 2.15).
+    """
+    for group in optimizer.param_groups:
+        for parameter in group["params"] if group.get("momentum", 0) else ():
+            if parameter.requires_grad and "momentum_buffer" not in optimizer.state[parameter]:
+                optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
