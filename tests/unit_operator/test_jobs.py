@@ -11,7 +11,7 @@ from unit_operator.model_cluster import run_object
 from vistrain_api import manifest as manifests_api
 from vistrain_api import protocol
 from vistrain_api.detector import DetectorTraining
-from vistrain_operator import jobs, manifests
+from vistrain_operator import jobs, manifests, pods
 from vistrain_operator.decide.slices import Placement
 from vistrain_operator.volumes import named
 
@@ -167,5 +167,5 @@ def test_equal_manifests_have_equal_names() -> None:
 
 def test_all_claims_of_a_spec_are_found() -> None:
     run = parsed(initialization=WEIGHTS)
-    assert named(run_object(initialization=WEIGHTS)["spec"]) == jobs.all_claims(run.spec)
-    assert jobs.all_claims(run.spec) == ["checkpoints", "data", "weights"]
+    assert named(run_object(initialization=WEIGHTS)["spec"]) == pods.all_claims(run.spec)
+    assert pods.all_claims(run.spec) == ["checkpoints", "data", "weights"]

@@ -74,7 +74,8 @@ LABEL_KIND = "vistrain.dev/kind"
 LABEL_ATTEMPT = "vistrain.dev/attempt"
 LABEL_PREFLIGHT = "vistrain.dev/preflight"  # "true" on the pre-flight's Job and pod, which are no attempt
 ANNOTATION_SPEC_DIGEST = "vistrain.dev/spec-digest"
-# On a resolved manifest whose initialization.run became a checkpoint: the run and which checkpoint, `NAME/best`.
+# On a resolved manifest whose initialization.run became a checkpoint: which run and which of its checkpoints,
+# such as `earlier/best`.
 ANNOTATION_INITIALIZATION_RUN = "vistrain.dev/initialization-run"
 
 TrainerPhase = Literal["Starting", "Resuming", "Training", "Evaluating", "Saving", "Finished"]
