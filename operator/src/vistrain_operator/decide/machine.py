@@ -85,15 +85,8 @@ def _in_good_time(draft: Draft) -> Decision:
 
 
 def _only_progress(draft: Draft) -> bool:
-    moving = {
-        "progress",
-        "display",
-        "last_checkpoint",
-        "gpu_memory",
-        "best",
-        "best_checkpoint",
-        "results",
-    }
+    # best_checkpoint is not among them: the trainer names its newest only, so what it was must not be missed.
+    moving = {"progress", "display", "last_checkpoint", "gpu_memory", "best", "results"}
     old, new = draft.old, draft.status
     for field in RunStatus.model_fields:
         if field not in moving | {"attempts"} and getattr(old, field) != getattr(new, field):
