@@ -121,7 +121,8 @@ def test_a_batch_that_fits_the_slice(diagnose):
 
 @pytest.mark.parametrize("batch", [16, 32])
 def test_a_batch_too_large_for_the_slice(diagnose, only, batch):
-    found = only(diagnose({**RECIPE_A, "schedule.batchSize": batch}))
+    fails = {**RECIPE_A, "resilience.onGpuOutOfMemory": "fail"}
+    found = only(diagnose({**fails, "schedule.batchSize": batch}))
     assert (found.check, found.severity) == ("memory", "error")
     assert found.field == "spec.schedule.batchSize"
     assert f"out of memory at batch {batch}" in found.symptom
@@ -129,13 +130,28 @@ def test_a_batch_too_large_for_the_slice(diagnose, only, batch):
     assert "slice 1g.20gb has 21.5 GB" in found.cause
     largest = int(found.remedy.split(" at most")[0].rpartition(" ")[2])
     assert 8 <= largest < 16
-    assert diagnose({**RECIPE_A, "schedule.batchSize": largest}).findings == []
-    assert only(diagnose({**RECIPE_A, "schedule.batchSize": largest + 1})).check == "memory"
+    assert diagnose({**fails, "schedule.batchSize": largest}).findings == []
+    assert only(diagnose({**fails, "schedule.batchSize": largest + 1})).check == "memory"
+    micro = {"schedule.batchSize": batch, "schedule.microBatchSize": batch // 4}
+    assert diagnose({**fails, **micro}).findings == []
+
+
+def test_a_batch_that_the_trainer_will_split(diagnose, only):
+    found = only(diagnose({**RECIPE_A, "schedule.batchSize": 32}))
+    assert (found.check, found.severity) == ("memory", "warning")
+    assert "micro-batches of at most" in found.symptom
+    assert "batch norm" in found.symptom
+    fitting = int(found.remedy.split(" or less")[0].rpartition(" ")[2])
+    assert 8 <= fitting < 16
+    micro = {"schedule.batchSize": 32, "schedule.microBatchSize": 16}
+    found = only(diagnose({**RECIPE_A, **micro}))
+    assert (found.severity, found.field) == ("warning", "spec.schedule.microBatchSize")
 
 
 def test_not_one_image_fits(diagnose, only):
     slice_of_one = {"resources.accelerator": {"mig": {"profile": "1g.1gb"}}}
     found = only(diagnose({**RECIPE_A, **slice_of_one}))
+    assert found.severity == "error"
     assert "lower spec.model.yolox.inputSize" in found.remedy
 
 
