@@ -109,11 +109,23 @@ def pod_of(run: Run) -> str:
     return name
 
 
-def fails(run: Run, code: int) -> None:
-    """The kubelet's report that the trainer container ended with a code."""
+def passes(run: Run) -> Run:
+    """Its pre-flight passes."""
+    ends(run, preflight_of(run), 0)
+    return run
+
+
+def preflight_of(run: Run) -> str:
+    pods = wait_for(f"a pod of the pre-flight of {run.name}", run.preflight_pods)
+    name: str = pods[-1]["metadata"]["name"]
+    return name
+
+
+def ends(run: Run, pod: str, code: int) -> None:
+    """The kubelet's report that the container of a pod ended with a code."""
     ended = {"exitCode": code, "reason": "Error", "finishedAt": "2026-01-01T00:00:00Z", "message": "{}"}
     status = {
-        "phase": "Failed",
+        "phase": "Failed" if code else "Succeeded",
         "containerStatuses": [
             {
                 "name": "trainer",
@@ -126,7 +138,7 @@ def fails(run: Run, code: int) -> None:
         ],
     }
     body = json.dumps({"status": status})
-    run.kubectl.run("patch", "pod", pod_of(run), "--subresource=status", "-p", body)
+    run.kubectl.run("patch", "pod", pod, "--subresource=status", "-p", body)
 
 
 def walk(bench: Bench, folder: Path) -> None:
@@ -146,17 +158,17 @@ def _requests_of_a_life(bench: Bench) -> Run:
 
     # Creation; a failure that no retry heals; the end of the run's time to live.
     short = bench.run("short", ttlAfterFinished="1s")
-    fails(short, 64)
+    ends(short, preflight_of(short), 64)
     wait_for("the run to be deleted", lambda: short.kubectl.find("dtrain", short.name) is None)
 
     # Suspension deletes the Job.
-    suspended = bench.run("suspended")
+    suspended = passes(bench.run("suspended"))
     pod_of(suspended)
     suspended.patch({"suspend": True})
     suspended.becomes("Suspended")
 
     # A pod that its Job left behind is deleted.
-    orphaned = bench.run("orphaned")
+    orphaned = passes(bench.run("orphaned"))
     left = pod_of(orphaned)
     job = orphaned.jobs()[0]["metadata"]["name"]
     orphaned.kubectl.run("delete", "job", job, "--cascade=orphan", "--wait=false")
@@ -169,7 +181,7 @@ def _requests_of_a_life(bench: Bench) -> Run:
     bench.kubectl.run("delete", "quota", "none")
     for run in (suspended, orphaned, refused):
         run.delete()
-    recorded = bench.run("recorded")
+    recorded = passes(bench.run("recorded"))
     wait_for("the attempt on record", recorded.attempts)
     return recorded
 
@@ -205,7 +217,7 @@ def test_nodes_are_all_that_is_refused_where_they_may_not_be_read(
     bench.kubectl.apply(claim("driving-world"), claim("checkpoints"))
     with bench.operator(tmp_path):
         run = bench.run("blind", resources={"accelerator": {"cpu": None, "mig": {"profile": "1g.20gb"}}})
-        pod_of(run)
+        pod_of(passes(run))
         available = wait_for("the condition", lambda: run.condition("SliceAvailable"))
         assert (available["status"], available["reason"]) == ("Unknown", "NodesNotReadable")
         run.delete()

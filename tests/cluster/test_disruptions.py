@@ -79,6 +79,19 @@ def test_suspend_frees_the_slice_and_resume_goes_on(runs):
     nothing_lost(run)
 
 
+def test_suspend_in_the_preflight_and_resume_makes_it_again(runs):
+    run = runs.new("early").apply()
+    runs.wait("the pre-flight", run.preflight_jobs)
+    run.patch({"suspend": True})
+    run.becomes("Suspended")
+    assert run.preflight_jobs() == run.jobs() == []
+    run.patch({"suspend": False})
+    status = run.becomes("Succeeded")
+    assert status["attempt"] == 1
+    assert run.classes() == []
+    assert status["preflight"]["passedAt"]
+
+
 def test_the_spec_cannot_change_under_a_run(runs):
     run = runs.new("immutable", schedule=LONG).apply()
     run.reaches_step(1)

@@ -21,11 +21,13 @@ def test_a_run_succeeds_and_shows_itself(runs):
     assert status["best"]["metric"] == "AP"
     assert set(status["results"]) >= {"AP", "AP50", "AR100", "AP/car"}
     assert status["observedGeneration"] == run.object()["metadata"]["generation"]
+    assert status["preflight"]["passedAt"]
+    assert run.preflight_jobs() == run.preflight_pods() == []
     for condition in ("Accepted", "Succeeded"):
         assert run.condition(condition)["status"] == "True"
     assert "AP" in run.condition("Succeeded")["message"]
     said = run.said()
-    for word in ("Started", "Succeeded"):
+    for word in ("PreflightPassed", "Started", "Succeeded"):
         assert word in said
 
     table = run.kubectl.run("get", "dtrain", run.name)
@@ -93,6 +95,7 @@ def test_deleting_a_run_takes_all_it_owns_but_its_checkpoints(runs):
     path = run.status()["resolved"]["path"]
     run.delete()
     runs.wait("Jobs and pods to go", lambda: not run.jobs() and not run.pods())
+    assert run.preflight_jobs() == run.preflight_pods() == []
     maps = run.kubectl.get("configmaps", "-l", f"vistrain.dev/run={run.name}")["items"]
     assert maps == []
     assert any((runs.checkpoint_folder() / path / "checkpoints").glob("step-*/meta.json"))

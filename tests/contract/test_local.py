@@ -55,7 +55,6 @@ def test_only_what_may_be_refused_is_refused():
     walk(root_schema()["properties"]["spec"], "spec")
     assert refused == {
         "spec.model.ultralytics",
-        "spec.initialization.run",
         "spec.dataset.format",
         "spec.dataset.prepare",
         "spec.dataset.loader.cache",

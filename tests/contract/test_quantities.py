@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from support.contract.patterns import PATTERNS
 from vistrain_api import quantities
-from vistrain_api.quantities import MigProfile, seconds, to_bytes
+from vistrain_api.quantities import MigProfile, seconds, to_bytes, to_millicores
 
 
 @pytest.mark.parametrize(
@@ -51,6 +51,19 @@ def test_bytes(text, value):
 def test_no_memory_quantity(text):
     with pytest.raises(ValueError, match="is not a memory quantity such as 24Gi or 512Mi"):
         to_bytes(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [(4, 4000), ("4", 4000), ("500m", 500), ("0.5", 500), ("0.001", 1), ("1.25", 1250)]
+)
+def test_millicores(text, value):
+    assert to_millicores(text) == value
+
+
+@pytest.mark.parametrize("text", [*PATTERNS[quantities.CPU_PATTERN].refused, "", "1m\n", -1])
+def test_no_cpu_quantity(text):
+    with pytest.raises(ValueError, match=r"is not a CPU quantity such as 4, 0\.5 or 500m"):
+        to_millicores(text)
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,18 @@ FULL = {
     ],
     "retryAt": WHEN,
     "lastCheckpoint": CHECKPOINT,
+    "preflight": {
+        "passedAt": WHEN,
+        "failures": 1,
+        "interruptions": 1,
+        "jobUID": "b",
+        "endedAt": WHEN,
+        "exitCode": 74,
+        "class": "StorageFault",
+        "message": "the volume is full",
+    },
     "best": {"metric": "AP", "value": 0.25, "epoch": 1, "step": 100},
+    "bestCheckpoint": CHECKPOINT | {"step": 100, "path": "checkpoints/step-000000100"},
     "results": {"AP": 0.25, "APsmall": None},
     "resolved": {
         "image": "trainer:1",
@@ -69,6 +80,11 @@ FULL = {
         "path": "run-abcdefgh",
         "precision": "bf16",
         "device": "cpu",
+        "initialization": {
+            "volume": {"claimName": "checkpoints"},
+            "path": "earlier/checkpoints/step-000000120",
+            "sha256": "0" * 64,
+        },
     },
     "gpuMemory": {"usedBytes": 1, "totalBytes": 2},
     "display": {
@@ -133,6 +149,8 @@ def test_nothing_is_added_to_a_status(server, run):
         ({"attempts": [FULL["attempts"][0]] * 2}, "status.attempts[1]"),
         ({"progress": {"percent": 101}}, "status.progress.percent"),
         ({"disruptions": -1}, "status.disruptions"),
+        ({"preflight": {"class": "Bored"}}, "status.preflight.class"),
+        ({"preflight": {"failures": -1}}, "status.preflight.failures"),
     ],
 )
 def test_a_status_that_makes_no_sense_is_refused(server, run, status, field):

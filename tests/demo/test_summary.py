@@ -38,6 +38,7 @@ def evidence(tmp_path):
         },
         "pods": {
             "items": [
+                {"metadata": {"name": "run-preflight", "labels": {"vistrain.dev/preflight": "true"}}},
                 pod(2, "u2", restored=33, last=80, code=0),
                 pod(1, "u1", restored=None, last=33, code=75),
             ]

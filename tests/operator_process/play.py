@@ -67,6 +67,14 @@ class Stage:
             ),
         )
 
+    async def checks(self) -> None:
+        """Wait until the pre-flight's pod runs, and the status says so."""
+        await self.until("the start", lambda s: bool(s.get("startTime")))
+        path = f"/api/v1/namespaces/{self.namespace}/pods"
+        async with asyncio.timeout(PATIENCE):
+            while not (await self.api.get(path, "pods", {"fieldSelector": "status.phase=Running"}))["items"]:
+                await asyncio.sleep(0.1)
+
     async def create(self) -> None:
         """Namespace, claims and the run."""
         await self.api.create("/api/v1/namespaces", "namespaces", {"metadata": {"name": self.namespace}})
@@ -157,7 +165,9 @@ async def delete_job(stage: Stage) -> None:
     path = f"/apis/batch/v1/namespaces/{stage.namespace}/jobs"
     number = (await stage.status())["attempt"]
     [job] = [
-        j for j in await stage.listed(path) if j["metadata"]["labels"]["vistrain.dev/attempt"] == str(number)
+        j
+        for j in await stage.listed(path)
+        if j["metadata"]["labels"].get("vistrain.dev/attempt") == str(number)
     ]
     await stage.api.delete(
         f"{path}/{job['metadata']['name']}", "jobs", uid=job["metadata"]["uid"], propagation="Background"
@@ -174,11 +184,24 @@ async def suspend_and_resume(stage: Stage) -> None:
 Event = Callable[[Stage], Any]
 
 
-async def play(stage: Stage, events: Sequence[Event], folder: Path, kill: Callable[[int], bool]) -> list[str]:
+async def play(
+    stage: Stage,
+    events: Sequence[Event],
+    folder: Path,
+    kill: Callable[[int], bool],
+    *,
+    in_preflight: Event | None = None,
+) -> list[str]:
     """The run from its creation through each event, in mid-training, to its end. Returns the writes."""
     await stage.create()
     steps = TOTAL // (len(events) + 1)
+    if in_preflight is not None:
+        stage.kubelet.held.add(stage.namespace)
     async with operator(stage, folder, kill) as proxy:
+        if in_preflight is not None:
+            await stage.checks()
+            await in_preflight(stage)
+            stage.kubelet.held.discard(stage.namespace)
         for number, event in enumerate(events, start=1):
             stage.kubelet.allowed[stage.namespace] = steps * number
             await stage.trains(number)

@@ -48,10 +48,14 @@ async def check(stage: Stage, classes: Sequence[str], disruptions: int) -> None:
 
     events = await stage.listed("/api/v1/namespaces/{}/events")
     told = Counter((e["reason"], e["message"]) for e in events if e["involvedObject"]["name"] == "demo")
-    assert {reason for reason, _ in told} >= {"AttemptStarted", "Succeeded", *classes} - {"Suspended"}, (
+    reasons = {reason for reason, _ in told}
+    assert reasons >= {"PreflightPassed", "AttemptStarted", "Succeeded", *classes} - {"Suspended"}, (
         where,
         told,
     )
+    assert status["preflight"]["passedAt"]
+    jobs = await stage.listed("/apis/batch/v1/namespaces/{}/jobs")
+    assert not [j for j in jobs if "vistrain.dev/preflight" in j["metadata"]["labels"]], f"{where}: left over"
     assert told.most_common(1)[0][1] == 1, f"{where}: told twice: {told}"
 
 
@@ -78,18 +82,19 @@ async def test_killed_once_after_each_write(plane, tmp_path):
                 group.create_task(killed(number))
 
 
-STORIES: dict[str, tuple[list[Event], list[str], int]] = {
-    "evicted-and-deleted": ([evict, delete_job], ["Evicted", "Deleted"], 2),
-    "suspended-and-evicted": ([suspend_and_resume, evict], ["Suspended", "Evicted"], 1),
+STORIES: dict[str, tuple[Event, list[Event], list[str], int]] = {
+    "evicted-and-deleted": (evict, [evict, delete_job], ["Evicted", "Deleted"], 2),
+    "suspended-and-evicted": (suspend_and_resume, [suspend_and_resume, evict], ["Suspended", "Evicted"], 1),
 }
+"""What happens in the pre-flight, what in mid-training, the attempts' classes, and their disruptions."""
 
 
 @pytest.mark.parametrize("name", STORIES)
 async def test_killed_after_every_write(plane, tmp_path, name):
     """No operator lives longer than to its first write."""
-    events, classes, disruptions = STORIES[name]
+    in_preflight, events, classes, disruptions = STORIES[name]
     async with stages(plane) as (api, kubelet):
         stage = Stage(plane, api, kubelet, name)
-        writes = await play(stage, events, tmp_path / name, lambda number: True)
+        writes = await play(stage, events, tmp_path / name, lambda number: True, in_preflight=in_preflight)
         assert len(writes) > 10, writes
         await check(stage, classes, disruptions)

@@ -15,7 +15,15 @@ from typing import Any
 
 from aiohttp import web
 
-from vistrain_api.protocol import CONTAINER, LABEL_ATTEMPT, LABEL_RUN, PORT, ExitCode, Progress
+from vistrain_api.protocol import (
+    CONTAINER,
+    LABEL_ATTEMPT,
+    LABEL_PREFLIGHT,
+    LABEL_RUN,
+    PORT,
+    ExitCode,
+    Progress,
+)
 from vistrain_operator.api import Api, ApiError
 
 NODES = ("n1", "n2")
@@ -71,7 +79,13 @@ class Kubelet:
         self.allowed: dict[str, int] = {}
         """Step that each namespace's trainers may go to; a third of the way where nothing is said."""
         self.most_at_once: dict[str, int] = {}
-        """The largest number of processes that a namespace had at one time."""
+        """The largest number of trainers that a namespace had at one time."""
+        self.held: set[str] = set()
+        """Namespaces whose pre-flight does not come to its end."""
+        self.passed: set[str] = set()
+        """Namespaces with a pre-flight that has passed: only then may a trainer start."""
+        self._preflights: dict[str, bool] = {}
+        """By UID of the pod: whether it has ended."""
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -128,6 +142,9 @@ class Kubelet:
 
     async def _tend(self, pod: dict[str, Any]) -> None:
         meta = pod["metadata"]
+        if LABEL_PREFLIGHT in meta["labels"]:
+            await self._tend_preflight(pod)
+            return
         trainer = self.trainers.get(meta["uid"])
         if trainer is None:
             if "deletionTimestamp" not in meta:
@@ -135,7 +152,7 @@ class Kubelet:
             return
         if trainer.ended:
             if "deletionTimestamp" in meta:
-                await self._api.request("DELETE", _path(pod), resource="pods", body={"gracePeriodSeconds": 0})
+                await self._remove(pod)
             return
         if "deletionTimestamp" in meta:
             await self._end(trainer, ExitCode.STOPPED)
@@ -144,28 +161,62 @@ class Kubelet:
         elif trainer.step == TOTAL:
             await self._end(trainer, ExitCode.FINISHED)
 
+    async def _tend_preflight(self, pod: dict[str, Any]) -> None:
+        meta, uid = pod["metadata"], pod["metadata"]["uid"]
+        stopping = "deletionTimestamp" in meta
+        if uid not in self._preflights:
+            if not stopping:
+                await self._bind(pod, NODES[0])
+                await self._status(pod, "Running", {"running": {"startedAt": _now()}})
+                self._preflights[uid] = False
+        elif self._preflights[uid]:
+            if stopping:
+                await self._remove(pod)
+        elif stopping or meta["namespace"] not in self.held:
+            code = ExitCode.STOPPED if stopping else ExitCode.FINISHED
+            words = Progress(attempt=0, token=0, pod_uid=uid, phase="Starting", exit_code=int(code))
+            await self._end_pod(pod, code, words.model_dump_json(by_alias=True, exclude_none=True))
+            self._preflights[uid] = True
+            if code == ExitCode.FINISHED:
+                self.passed.add(meta["namespace"])
+
+    async def _remove(self, pod: dict[str, Any]) -> None:
+        await self._api.request("DELETE", _path(pod), resource="pods", body={"gracePeriodSeconds": 0})
+
+    async def _bind(self, pod: dict[str, Any], node: str) -> None:
+        binding = {"metadata": {"name": pod["metadata"]["name"]}, "target": {"kind": "Node", "name": node}}
+        await self._api.create(f"{_path(pod)}/binding", "pods/binding", binding)
+
     async def _start(self, pod: dict[str, Any]) -> None:
         saved = max((t.step for t in self.of(pod["metadata"]["namespace"])), default=0)
         trainer = Trainer(pod, saved)
-        node = NODES[trainer.token % 2]
-        binding = {"metadata": {"name": pod["metadata"]["name"]}, "target": {"kind": "Node", "name": node}}
-        await self._api.create(f"{_path(pod)}/binding", "pods/binding", binding)
+        await self._bind(pod, NODES[trainer.token % 2])  # a conflict for a pod of an earlier test
+        assert pod["metadata"]["namespace"] in self.passed, (
+            "a slice is asked for before the pre-flight passed"
+        )
         await web.TCPSite(self._runner, trainer.address, PORT).start()
-        await self._status(trainer, "Running", {"running": {"startedAt": _now()}})
+        await self._status(pod, "Running", {"running": {"startedAt": _now()}}, trainer.address)
         self.trainers[pod["metadata"]["uid"]] = trainer
 
     async def _end(self, trainer: Trainer, code: ExitCode) -> None:
         trainer.ended = True
+        await self._end_pod(trainer.pod, code, trainer.words(int(code)), trainer.address)
+
+    async def _end_pod(
+        self, pod: dict[str, Any], code: ExitCode, words: str, address: str = "127.76.0.1"
+    ) -> None:
         state = {
             "exitCode": int(code),
             "reason": "Completed" if code == ExitCode.FINISHED else "Error",
-            "message": trainer.words(int(code)),
+            "message": words,
             "finishedAt": _now(),
         }
         phase = "Succeeded" if code == ExitCode.FINISHED else "Failed"
-        await self._status(trainer, phase, {"terminated": state})
+        await self._status(pod, phase, {"terminated": state}, address)
 
-    async def _status(self, trainer: Trainer, phase: str, state: dict[str, Any]) -> None:
+    async def _status(
+        self, pod: dict[str, Any], phase: str, state: dict[str, Any], address: str = "127.76.0.1"
+    ) -> None:
         container = {
             "name": CONTAINER,
             "ready": phase == "Running",
@@ -174,8 +225,8 @@ class Kubelet:
             "imageID": "",
             "state": state,
         }
-        status = {"phase": phase, "podIP": trainer.address, "containerStatuses": [container]}
-        await self._patch(f"{_path(trainer.pod)}/status", {"status": status})
+        status = {"phase": phase, "podIP": address, "containerStatuses": [container]}
+        await self._patch(f"{_path(pod)}/status", {"status": status})
 
     async def _progress(self, request: web.Request) -> web.Response:
         assert request.transport is not None

@@ -140,20 +140,52 @@ class Run:
         return "\n".join(f"{event['type']} {event['reason']}: {event['message']}" for event in self.events())
 
     def pods(self) -> list[dict[str, Any]]:
-        """The run's pods, oldest first."""
-        items: list[dict[str, Any]] = self._mine("/api/v1", "pods")
+        """The pods of the run's attempts, oldest first."""
+        items: list[dict[str, Any]] = self._mine("/api/v1", "pods", "vistrain.dev%2Fattempt")
         return sorted(items, key=lambda pod: int(pod["metadata"]["labels"]["vistrain.dev/attempt"]))
 
     def jobs(self) -> list[dict[str, Any]]:
-        """The run's Jobs."""
-        return self._mine("/apis/batch/v1", "jobs")
+        """The Jobs of the run's attempts."""
+        return self._mine("/apis/batch/v1", "jobs", "vistrain.dev%2Fattempt")
+
+    def preflight_pods(self) -> list[dict[str, Any]]:
+        """The pods of its pre-flight."""
+        return self._mine("/api/v1", "pods", "vistrain.dev%2Fpreflight")
+
+    def preflight_jobs(self) -> list[dict[str, Any]]:
+        """The Job of its pre-flight."""
+        return self._mine("/apis/batch/v1", "jobs", "vistrain.dev%2Fpreflight")
+
+    def is_refused(self, *words: str, seconds: float = 90) -> None:
+        """Assert that the pre-flight refuses it, in these words and once, before a slice was asked for."""
+        status = self.becomes("Failed", seconds=seconds)
+        record = status["preflight"]
+        assert (record["class"], record["exitCode"]) == ("BadInput", 64), self.describe()
+        assert status.get("attempt", 0) == 0, "bad input is never retried"
+        assert self.attempts() == []
+        assert status.get("failures", 0) == status.get("disruptions", 0) == 0
+        for kind, value in (("Accepted", "False"), ("Failed", "True")):
+            condition = self.condition(kind)
+            assert (condition["status"], condition["reason"]) == (value, "BadInput"), condition
+            for word in words:
+                assert word in condition["message"], condition["message"]
+        for word in words:
+            assert word in self.said(), self.said()
+        # A failed run's Jobs stay: there never was another than the pre-flight's, and that had no slice.
+        assert self.jobs() == []
+        [job] = self.preflight_jobs()
+        assert "nvidia.com/" not in json.dumps(job["spec"])
+        names = {event["involvedObject"]["name"] for event in self.kubectl.get("events")["items"]}
+        theirs = [n for n in names if n.startswith(f"{self.name}-")]
+        assert all(n.startswith(job["metadata"]["name"]) for n in theirs), theirs
 
     @property
     def _space(self) -> str:
         return f"namespaces/{self.kubectl.namespace}"
 
-    def _mine(self, api: str, plural: str) -> list[dict[str, Any]]:
-        found = self.get(f"{api}/{self._space}/{plural}?labelSelector=vistrain.dev%2Frun%3D{self.name}")
+    def _mine(self, api: str, plural: str, label: str) -> list[dict[str, Any]]:
+        selector = f"vistrain.dev%2Frun%3D{self.name},{label}"
+        found = self.get(f"{api}/{self._space}/{plural}?labelSelector={selector}")
         items: list[dict[str, Any]] = found["items"]
         return items
 
@@ -213,7 +245,7 @@ class Run:
     def describe(self) -> str:
         """Everything a person would look at."""
         parts = [json.dumps(self.status(), indent=1), self.said()]
-        for pod in self.pods():
+        for pod in (*self.preflight_pods(), *self.pods()):
             name = pod["metadata"]["name"]
             try:
                 parts.append(f"--- {name}: {pod['status'].get('phase')}\n{self.kubectl.logs(name)[-3000:]}")

@@ -78,8 +78,15 @@ class Cluster:
         self.restored: dict[str, int] = {}
         self.tokens: dict[str, int] = {}
         self.faults = 0
-        """Pods that ended by a fault of their own."""
+        """Attempts' pods that ended by a fault of their own."""
+        self.preflight_faults = 0
+        """Pods of the pre-flight that did so."""
+        self.preflight_passed = False
+        """Whether a pod of the pre-flight has ended with 0."""
+        self.preflights_made = 0
         self.pods_made = 0
+        self.source: Object | None = None
+        """The run that initialization.run names."""
         self._serial = 0
 
     def serial(self) -> int:
@@ -102,6 +109,7 @@ class Cluster:
             pods=tuple(copy.deepcopy(p) for p in self.pods.values()),
             nodes=dict(self.nodes) if self.readable_nodes else None,
             missing_claims=missing,
+            source=copy.deepcopy(self.source),
             reports=self._reports() if self.answering else {},
             default_image="registry.example/trainer:1",
         )
@@ -110,7 +118,9 @@ class Cluster:
         return {
             uid: Report(read_words(self._words(pod)), self.now)
             for uid, pod in self.pods.items()
-            if objects.trainer_state(pod, "running") and pod["spec"].get("nodeName") not in self.dead
+            if objects.trainer_state(pod, "running")
+            and pod["spec"].get("nodeName") not in self.dead
+            and not objects.is_preflight(pod)
         }
 
     def _words(self, pod: Object, code: int | None = None, **more: Any) -> str:
@@ -215,10 +225,14 @@ class Cluster:
             "finishedAt": timestamps.text(self.now),
         }
         status = {"name": protocol.CONTAINER, "state": {"terminated": terminated}}
+        self.preflight_passed |= code == 0 and objects.is_preflight(pod)
         pod["status"] |= {"phase": "Succeeded" if code == 0 else "Failed", "containerStatuses": [status]}
 
     def fault(self, uid: str, code: int = 1) -> None:
-        self.faults += 1
+        if objects.is_preflight(self.pods[uid]):
+            self.preflight_faults += 1
+        else:
+            self.faults += 1
         self.end_pod(uid, code)
 
     # The machines
@@ -247,7 +261,7 @@ class Cluster:
             if not node or node in self.dead:
                 continue
             if objects.trainer_state(pod, "running"):
-                self._train(uid, pod)
+                self._check(uid, pod) if objects.is_preflight(pod) else self._train(uid, pod)
             elif pod["status"]["phase"] == "Pending" and objects.deletion(pod) is None:
                 self._start(uid, pod)
             elif pod["status"]["phase"] == "Pending":
@@ -257,9 +271,14 @@ class Cluster:
         running = {"running": {"startedAt": timestamps.text(self.now)}}
         status = {"name": protocol.CONTAINER, "state": running, "imageID": ""}
         pod["status"] |= {"phase": "Running", "containerStatuses": [status], "podIP": "10.0.0.1"}
-        self.token += 1
-        self.tokens[uid] = self.token
-        self.restored[uid] = self.saved_step
+        if not objects.is_preflight(pod):
+            self.token += 1
+            self.tokens[uid] = self.token
+            self.restored[uid] = self.saved_step
+
+    def _check(self, uid: str, pod: Object) -> None:
+        stopped = objects.deletion(pod) is not None
+        self.end_pod(uid, protocol.ExitCode.STOPPED if stopped else protocol.ExitCode.FINISHED)
 
     def _train(self, uid: str, pod: Object) -> None:
         fenced = self.tokens[uid] < self.token
@@ -306,7 +325,10 @@ class Cluster:
             del self.jobs[name]
 
     def _make_pod(self, job: Object) -> None:
-        self.pods_made += 1
+        if objects.is_preflight(job):
+            self.preflights_made += 1
+        else:
+            self.pods_made += 1
         uid = f"pod-{self.serial()}"
         owner = {"kind": "Job", "name": objects.name(job), "uid": objects.uid(job), "controller": True}
         labels = {**job["metadata"]["labels"], "batch.kubernetes.io/job-name": objects.name(job)}
@@ -341,14 +363,20 @@ class Cluster:
         job["status"]["conditions"] = [condition]
 
     def _scheduler(self) -> None:
-        used = {p["spec"].get("nodeName") for p in self.pods.values() if not objects.pod_terminal(p)}
+        used = {
+            p["spec"].get("nodeName")
+            for p in self.pods.values()
+            if not objects.pod_terminal(p) and not objects.is_preflight(p)
+        }
         for pod in self.pods.values():
             if pod["spec"].get("nodeName") or objects.deletion(pod) is not None:
                 continue
-            free = [n for n in self.nodes if n not in self.dead and n not in used]
+            slices = not objects.is_preflight(pod)
+            free = [n for n in self.nodes if n not in self.dead and not (slices and n in used)]
             if free:
                 pod["spec"]["nodeName"] = free[0]
-                used.add(free[0])
+                if slices:
+                    used.add(free[0])
 
     # What must hold
 
@@ -359,6 +387,7 @@ class Cluster:
             uid
             for uid, pod in self.pods.items()
             if objects.trainer_state(pod, "running")
+            and not objects.is_preflight(pod)
             and not (pod["spec"]["nodeName"] in self.dead and self._grace_over(pod))
             and self.tokens[uid] == self.token
         ]
@@ -369,10 +398,15 @@ class Cluster:
             uid
             for uid, pod in self.pods.items()
             if not objects.pod_terminal(pod)
+            and not objects.is_preflight(pod)
             and pod["spec"].get("nodeName") not in self.dead
             and self.tokens.get(uid, self.token) == self.token
             and objects.deletion(pod) is None
         ]
+
+    def asking_for_a_slice(self) -> list[str]:
+        """Jobs whose pods ask for a slice."""
+        return [name for name, job in self.jobs.items() if SLICE in str(job["spec"]["template"]["spec"])]
 
     def _grace_over(self, pod: Object) -> bool:
         over = objects.deletion(pod)

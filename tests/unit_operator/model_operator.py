@@ -57,9 +57,9 @@ class Operator:
                 cluster.config_maps.setdefault(objects.name(body), body)
             case CreateJob(body):
                 cluster.create_job(body)
-            case DeleteJob(name, uid):
+            case DeleteJob(name, uid, propagation):
                 if name in cluster.jobs and objects.uid(cluster.jobs[name]) == uid:
-                    cluster.delete_job(name)
+                    cluster.delete_job(name, propagation)
             case DeletePod(_, uid):
                 cluster.delete_pod(uid)
             case DeleteRun():

@@ -29,6 +29,7 @@ class AnyOrder(RuleBasedStateMachine):
         self.cluster.answering = answering
         self.operator = Operator(self.cluster)
         self.ended: dict[str, Any] | None = None
+        self.passed_after: int | None = None
         self.seen_counted: dict[str, str] = {}
 
     def status(self) -> dict[str, Any]:
@@ -113,6 +114,29 @@ class AnyOrder(RuleBasedStateMachine):
             assert self.status().get("failures", 0) <= self.cluster.faults
 
     @invariant()
+    def no_slice_is_asked_for_before_the_preflight_has_passed(self) -> None:
+        if hasattr(self, "cluster"):
+            assert self.cluster.preflight_passed or not self.cluster.asking_for_a_slice()
+
+    @invariant()
+    def the_preflight_counts_only_in_its_own_record(self) -> None:
+        if hasattr(self, "cluster"):
+            record = self.status().get("preflight") or {}
+            assert record.get("failures", 0) <= self.cluster.preflight_faults
+            assert not [a for a in self.status().get("attempts") or [] if "preflight" in a["job"]]
+            if not self.cluster.pods_made:
+                assert not self.status().get("failures", 0) + self.status().get("disruptions", 0)
+
+    @invariant()
+    def a_preflight_that_passed_is_not_made_again(self) -> None:
+        if not hasattr(self, "cluster"):
+            return
+        if self.passed_after is None and (self.status().get("preflight") or {}).get("passedAt"):
+            self.passed_after = self.cluster.preflights_made
+        if self.passed_after is not None:
+            assert self.cluster.preflights_made == self.passed_after
+
+    @invariant()
     def each_attempt_is_counted_once(self) -> None:
         if not hasattr(self, "cluster"):
             return
@@ -156,6 +180,8 @@ class AnyOrder(RuleBasedStateMachine):
         for _ in range(300):
             self.operator.settle()
             self.at_most_one_pod_may_write()
+            self.no_slice_is_asked_for_before_the_preflight_has_passed()
+            self.a_preflight_that_passed_is_not_made_again()
             self.each_attempt_is_counted_once()
             if self.status()["phase"] in {"Succeeded", "Failed"}:
                 break
@@ -166,8 +192,12 @@ class AnyOrder(RuleBasedStateMachine):
         assert decision is not None
         assert decision.quiet
         if status["phase"] == "Failed":
-            assert self.cluster.faults > 0
-            assert status["failures"] > 0
+            record = status.get("preflight") or {}
+            assert self.cluster.faults + self.cluster.preflight_faults > 0
+            assert status["failures"] + record["failures"] > 0 or record["class"] == "BadInput"
+        else:
+            left = [j for j in self.cluster.jobs.values() if objects.is_preflight(j)]
+            assert not left, "the pre-flight's Job is cleared away"
 
 
 AnyOrder.TestCase.settings = settings(

@@ -3,66 +3,16 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
-from unit_operator.model_cluster import SLICE, START, TOTAL_STEPS, Cluster, run_object
+from unit_operator.model_cluster import SLICE, START, TOTAL_STEPS, Cluster
 from unit_operator.model_operator import Operator
+from unit_operator.world import World
 from vistrain_api import protocol
 from vistrain_api.status import RunStatus
 from vistrain_operator import objects, timestamps
-from vistrain_operator.decide import decide
-from vistrain_operator.observed import NodeView, Observed
-
-
-class World:
-    """A model cluster with an operator that looks every second."""
-
-    def __init__(self, **spec: Any) -> None:
-        self.cluster = Cluster(run_object(**spec))
-        self.operator = Operator(self.cluster)
-
-    def go(self, seconds: int = 1) -> World:
-        for _ in range(seconds):
-            self.operator.settle()
-            self.cluster.step()
-        self.operator.settle()
-        return self
-
-    @property
-    def status(self) -> dict[str, Any]:
-        assert self.cluster.run is not None
-        status: dict[str, Any] = self.cluster.run["status"]
-        return status
-
-    def condition(self, kind: str) -> dict[str, Any]:
-        found: dict[str, Any] = next(c for c in self.status["conditions"] if c["type"] == kind)
-        return found
-
-    def told(self, reason: str) -> list[str]:
-        return [message for name, message in self.cluster.events.values() if name == reason]
-
-    def pod(self) -> dict[str, Any]:
-        return next(p for p in self.cluster.pods.values() if not objects.pod_terminal(p))
-
-    def pod_template(self) -> dict[str, Any]:
-        """The pod template of the newest Job."""
-        newest = max(self.cluster.jobs.values(), key=objects.attempt_number)
-        spec: dict[str, Any] = newest["spec"]["template"]["spec"]
-        return spec
-
-    def see(self, **more: Any) -> World:
-        """One pass in which something more is seen."""
-        observed = self.cluster.observe()
-        assert observed is not None
-        decision = decide(Observed(**{**observed.__dict__, **more}))
-        if decision.status is not None:
-            self.cluster.write_status(observed.run, decision.status.model_dump(mode="json", by_alias=True))
-        for event in decision.events:
-            self.cluster.events[f"{event.reason}/{event.message}"] = (event.reason, event.message)
-        return self
-
+from vistrain_operator.observed import NodeView
 
 # Before the first pod
 
@@ -79,7 +29,10 @@ def test_a_missing_volume_is_a_condition_and_an_event_and_no_pod() -> None:
     assert not world.cluster.jobs
     assert "startTime" not in world.status
     world.cluster.claims |= {"checkpoints", "data"}
-    world.go(2)
+    world.go()
+    assert world.condition("Accepted")["reason"] == "Preflight"
+    assert len(world.cluster.jobs) == 1
+    world.checked()
     assert world.condition("Accepted")["status"] == "True"
     assert len(world.cluster.jobs) == 1
 
@@ -99,7 +52,7 @@ def test_a_spec_that_cannot_be_read_is_said() -> None:
 
 
 def test_a_slice_that_nobody_offers_is_said_and_the_job_is_made() -> None:
-    world = World(resources={"accelerator": {"mig": {"profile": "7g.80gb"}}}).go(2)
+    world = World(resources={"accelerator": {"mig": {"profile": "7g.80gb"}}}).checked()
     condition = world.condition("SliceAvailable")
     assert condition["status"] == "False"
     assert "7g.80gb" in condition["message"]
@@ -111,13 +64,13 @@ def test_a_slice_that_nobody_offers_is_said_and_the_job_is_made() -> None:
 def test_without_access_to_nodes_the_slice_is_unknown() -> None:
     world = World()
     world.cluster.readable_nodes = False
-    world.go(2)
+    world.checked()
     assert world.condition("SliceAvailable")["status"] == "Unknown"
     assert len(world.cluster.jobs) == 1
 
 
 def test_what_is_fixed_at_the_first_start() -> None:
-    world = World().go(3)
+    world = World().checked().go(3)
     resolved = world.status["resolved"]
     uid = objects.uid(world.cluster.run or {})
     assert resolved["image"] == "registry.example/trainer:1"
@@ -130,7 +83,7 @@ def test_what_is_fixed_at_the_first_start() -> None:
 
 
 def test_the_digest_that_ran_first_is_kept() -> None:
-    world = World().go(2)
+    world = World().checked().go(2)
     image = "registry.example/trainer@sha256:" + "0" * 64
     world.pod()["status"]["containerStatuses"][0]["imageID"] = image
     world.go()
@@ -145,7 +98,7 @@ def test_the_digest_that_ran_first_is_kept() -> None:
     "image", ["sha256:" + "0" * 64, "docker.io/library/import-2026@sha256:" + "0" * 64, ""]
 )
 def test_an_image_that_no_registry_serves_keeps_its_tag(image: str) -> None:
-    world = World().go(2)
+    world = World().checked().go(2)
     world.pod()["status"]["containerStatuses"][0]["imageID"] = image
     world.go()
     assert world.status["resolved"]["image"] == "registry.example/trainer:1"
@@ -155,7 +108,7 @@ def test_an_image_that_no_registry_serves_keeps_its_tag(image: str) -> None:
 
 
 def test_a_pod_that_finds_no_node_is_said() -> None:
-    world = World()
+    world = World().checked()
     world.cluster.kill_node("a")
     world.cluster.kill_node("b")
     world.go(2)
@@ -171,8 +124,7 @@ def test_a_pod_that_finds_no_node_is_said() -> None:
 
 
 def test_a_pod_that_the_api_server_refuses_is_said() -> None:
-    world = World()
-    world.operator.settle()
+    world = World().checked()
     [job] = world.cluster.jobs.values()
     message = 'pods "demo" is forbidden: exceeded quota: gpus'
     world.cluster.now += timedelta(seconds=5)
@@ -185,7 +137,7 @@ def test_a_pod_that_the_api_server_refuses_is_said() -> None:
 
 @pytest.mark.parametrize("reason", ["ErrImagePull", "ImagePullBackOff", "InvalidImageName"])
 def test_an_image_that_cannot_be_pulled_is_said(reason: str) -> None:
-    world = World().go(2)
+    world = World().checked().go(2)
     waiting = {"waiting": {"reason": reason, "message": "trainer:nope not found"}}
     world.pod()["status"] |= {
         "phase": "Pending",
@@ -197,7 +149,7 @@ def test_an_image_that_cannot_be_pulled_is_said(reason: str) -> None:
 
 
 def test_a_volume_that_waits_for_its_detach_is_said() -> None:
-    world = World().go(2)
+    world = World().checked().go(2)
     pod = world.pod()
     pod["status"] = {"phase": "Pending"}
     message = 'Multi-Attach error for volume "pvc-1": already used by another node'
@@ -207,7 +159,7 @@ def test_a_volume_that_waits_for_its_detach_is_said() -> None:
 
 
 def test_a_queue_that_takes_the_quota_back_and_gives_it_again() -> None:
-    world = World().go(5)
+    world = World().checked().go(5)
     [job] = world.cluster.jobs.values()
     uid = objects.uid(world.pod())
     job["spec"]["suspend"] = True
@@ -229,7 +181,7 @@ def test_a_queue_that_takes_the_quota_back_and_gives_it_again() -> None:
 
 
 def test_progress_is_written_at_most_every_ten_seconds_and_transitions_at_once() -> None:
-    world = World().go(2)
+    world = World().checked().go(2)
     written = []
     for _ in range(14):
         decision = world.operator.once()
@@ -251,7 +203,7 @@ def test_progress_is_written_at_most_every_ten_seconds_and_transitions_at_once()
 
 
 def test_steps_lost_and_the_time_to_resume() -> None:
-    world = World().go(9)
+    world = World().checked().go(9)
     uid = objects.uid(world.pod())
     executed, saved = world.cluster.executed[uid], world.cluster.saved_step
     assert executed > saved > 0
@@ -266,7 +218,11 @@ def test_steps_lost_and_the_time_to_resume() -> None:
 
 
 def test_a_stalled_trainer_is_stopped_and_uses_the_budget() -> None:
-    world = World(resilience={"stallTimeout": "1m", "terminationGracePeriod": "30s", "maxFailures": 3}).go(6)
+    world = (
+        World(resilience={"stallTimeout": "1m", "terminationGracePeriod": "30s", "maxFailures": 3})
+        .checked()
+        .go(6)
+    )
     world.cluster._train = lambda uid, pod: (  # type: ignore[method-assign] - it hangs, but heeds SIGTERM
         world.cluster.end_pod(uid, 75) if objects.deletion(pod) is not None else None
     )
@@ -278,7 +234,7 @@ def test_a_stalled_trainer_is_stopped_and_uses_the_budget() -> None:
 
 
 def test_a_trainer_that_was_never_heard_is_not_taken_for_stalled() -> None:
-    world = World(resilience={"stallTimeout": "1m", "terminationGracePeriod": "30s"})
+    world = World(resilience={"stallTimeout": "1m", "terminationGracePeriod": "30s"}).checked()
     world.cluster.answering = False
     world.cluster._train = lambda uid, pod: None  # type: ignore[method-assign] - it trains on, unheard
     world.go(90)
@@ -296,7 +252,7 @@ def test_the_deadline_ends_the_run() -> None:
 
 
 def test_a_silent_node_is_said_before_it_is_given_up() -> None:
-    world = World().go(4)
+    world = World().checked().go(4)
     world.cluster.kill_node(world.pod()["spec"]["nodeName"])
     world.go(2)
     assert world.condition("Running")["reason"] == "NodeUnreachable"
@@ -308,7 +264,7 @@ def test_a_silent_node_is_said_before_it_is_given_up() -> None:
 
 
 def test_a_node_that_refuses_every_pod_is_not_tried_in_a_hot_loop() -> None:
-    world = World()
+    world = World().checked()
     refused = {"phase": "Failed", "reason": "UnexpectedAdmissionError", "message": "device plugin not ready"}
     world.cluster._start = lambda uid, pod: pod["status"].update(refused)  # type: ignore[method-assign]
     world.go(60)
@@ -330,7 +286,7 @@ def test_a_node_that_refuses_every_pod_is_not_tried_in_a_hot_loop() -> None:
     ],
 )
 def test_what_no_retry_helps(code: int, failure: str, failures: int) -> None:
-    world = World(evaluation={"gates": [{"metric": "AP50", "min": 0.5}]}).go(4)
+    world = World(evaluation={"gates": [{"metric": "AP50", "min": 0.5}]}).checked().go(4)
     uid = objects.uid(world.pod())
     said = world.cluster._words(
         world.pod(), int(code), message="the thing and the way out", results={"AP50": 0.1}
@@ -350,7 +306,7 @@ def test_what_no_retry_helps(code: int, failure: str, failures: int) -> None:
 
 
 def test_faults_back_off_and_then_end_the_run() -> None:
-    world = World(resilience={"maxFailures": 2, "terminationGracePeriod": "30s"})
+    world = World(resilience={"maxFailures": 2, "terminationGracePeriod": "30s"}).checked()
     waits = []
     for _ in range(3):
         world.go(3)
@@ -381,7 +337,7 @@ def test_the_run_object_goes_when_its_time_is_over() -> None:
 
 
 def test_a_run_that_is_being_deleted_is_left_alone() -> None:
-    world = World().go(3)
+    world = World().checked().go(3)
     assert world.cluster.run is not None
     world.cluster.run["metadata"]["deletionTimestamp"] = timestamps.text(world.cluster.now)
     decision = world.operator.look()
@@ -390,7 +346,7 @@ def test_a_run_that_is_being_deleted_is_left_alone() -> None:
 
 
 def test_only_the_last_ten_attempts_are_kept_and_older_jobs_go() -> None:
-    world = World(resources={"accelerator": {"cpu": {}}})
+    world = World(resources={"accelerator": {"cpu": {}}}).checked()
     for _ in range(13):
         world.go(4)
         world.cluster.evict(objects.uid(world.pod()))
@@ -403,7 +359,7 @@ def test_only_the_last_ten_attempts_are_kept_and_older_jobs_go() -> None:
 
 
 def test_resources_changed_while_suspended_make_a_new_manifest() -> None:
-    world = World().go(4)
+    world = World().checked().go(4)
     first = world.status["resolved"]["manifest"]
     world.cluster.suspend(True)
     world.go(5)
@@ -422,7 +378,7 @@ def test_resources_changed_while_suspended_make_a_new_manifest() -> None:
 
 
 def test_suspending_and_back_makes_no_new_manifest() -> None:
-    world = World().go(4)
+    world = World().checked().go(4)
     first = world.status["resolved"]["manifest"]
     world.cluster.suspend(True)
     world.go(5)

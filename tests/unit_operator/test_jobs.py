@@ -11,7 +11,7 @@ from unit_operator.model_cluster import run_object
 from vistrain_api import manifest as manifests_api
 from vistrain_api import protocol
 from vistrain_api.detector import DetectorTraining
-from vistrain_operator import jobs, manifests
+from vistrain_operator import jobs, manifests, pods
 from vistrain_operator.decide.slices import Placement
 from vistrain_operator.volumes import named
 
@@ -33,6 +33,17 @@ def built(**spec: Any) -> dict[str, Any]:
         path="runs/demo",
         manifest="demo-abcde-00000000",
         placement=Placement({"nvidia.com/mig-1g.20gb": 1}),
+        owner={"uid": "abcdef12-3456", "controller": True},
+    )
+
+
+def built_preflight(**spec: Any) -> dict[str, Any]:
+    return jobs.preflight(
+        parsed(**spec),
+        uid="abcdef12-3456",
+        image="registry.example/trainer:1",
+        path="runs/demo",
+        manifest="demo-abcde-00000000",
         owner={"uid": "abcdef12-3456", "controller": True},
     )
 
@@ -131,6 +142,51 @@ def test_a_users_labels_and_tolerations_are_kept_and_ours_win() -> None:
 @pytest.mark.parametrize("number", [1, 999])
 def test_names_fit_a_label(number: int) -> None:
     assert len(jobs.job_name("n" * 50, "abcdef12-3456", number)) <= 63
+    assert len(jobs.preflight_name("n" * 50, "abcdef12-3456")) <= 63
+    assert jobs.preflight_name("demo", "abcdef12-3456") == "demo-abcde-preflight"
+
+
+def test_the_preflight_is_an_attempts_pod_without_its_slice() -> None:
+    spec = {
+        "initialization": WEIGHTS,
+        "scheduling": {"nodeSelector": {"zone": "a"}, "priorityClassName": "low"},
+        "pod": {"labels": {"team": "perception"}, "imagePullSecrets": [{"name": "registry"}]},
+    }
+    job, preflight = built(**spec), built_preflight(**spec)
+    ours, theirs = preflight["spec"]["template"], job["spec"]["template"]
+    assert preflight["spec"] | {"template": None} == job["spec"] | {"template": None}
+    [mine], [other] = ours["spec"].pop("containers"), theirs["spec"].pop("containers")
+    for same in ("image", "volumeMounts", "securityContext", "terminationMessagePath", "name"):
+        assert mine[same] == other[same]
+    assert mine["args"] == ["preflight", "-f", protocol.MANIFEST_PATH, "--output", "/checkpoints/runs/demo"]
+    assert {e["name"]: e.get("value") for e in mine["env"]}[protocol.ENV_ATTEMPT] == "0"
+    assert "ports" not in mine
+    assert ours["spec"].pop("terminationGracePeriodSeconds") == 5
+    del theirs["spec"]["terminationGracePeriodSeconds"]
+    assert ours["spec"] == theirs["spec"]
+    labels = ours["metadata"]["labels"]
+    assert labels[protocol.LABEL_PREFLIGHT] == "true"
+    assert protocol.LABEL_ATTEMPT not in labels
+    assert labels["team"] == "perception"
+
+
+@pytest.mark.parametrize(
+    ("resources", "requests", "limits"),
+    [
+        ({}, {"cpu": "500m", "memory": "512Mi"}, {"cpu": "4", "memory": "24Gi"}),
+        (
+            {"cpu": "250m", "memory": "256Mi", "sharedMemory": "64Mi"},
+            {"cpu": "250m", "memory": "256Mi"},
+            {"cpu": "250m", "memory": "256Mi"},
+        ),
+    ],
+)
+def test_the_preflight_asks_for_little(
+    resources: dict[str, Any], requests: dict[str, str], limits: dict[str, str]
+) -> None:
+    stated = {"accelerator": {"mig": {"profile": "1g.20gb"}}, **resources}
+    found = container(built_preflight(resources=stated))["resources"]
+    assert found == {"requests": requests, "limits": limits}
 
 
 def test_the_resolved_manifest_is_read_by_the_trainer_as_it_was_meant() -> None:
@@ -167,5 +223,5 @@ def test_equal_manifests_have_equal_names() -> None:
 
 def test_all_claims_of_a_spec_are_found() -> None:
     run = parsed(initialization=WEIGHTS)
-    assert named(run_object(initialization=WEIGHTS)["spec"]) == jobs.all_claims(run.spec)
-    assert jobs.all_claims(run.spec) == ["checkpoints", "data", "weights"]
+    assert named(run_object(initialization=WEIGHTS)["spec"]) == pods.all_claims(run.spec)
+    assert pods.all_claims(run.spec) == ["checkpoints", "data", "weights"]

@@ -11,7 +11,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from unit_operator.fake_api import FakeApi
-from unit_operator.model_cluster import Cluster
+from unit_operator.model_cluster import Cluster, run_object
 from unit_operator.model_operator import Operator
 from vistrain_api import protocol
 from vistrain_operator import objects, progress
@@ -35,14 +35,26 @@ class Ground:
             self.api.put(CLAIM + name, {"metadata": {"name": name}})
         self.store = Store()
         self.operator = Operator(self.cluster)
+        self.runs: list[dict[str, Any]] = []
+        """Other runs."""
         self.observer = Observer(cast(Api, self.api), self.store, lambda uid: None, "image:1")
+
+    def trains(self) -> Ground:
+        """Its first attempt has a pod that runs, and nothing is left of the pre-flight."""
+        while not self.cluster.executed:
+            self.operator.settle()
+            self.cluster.step()
+        self.operator.settle()
+        return self
 
     def watch(self, *, jobs: bool = True, pods: bool = True) -> None:
         assert self.cluster.run is not None
         uid = objects.uid(self.cluster.run)
         found_jobs = {uid: [pack(trim_job(j)) for j in self.cluster.jobs.values()]} if jobs else {}
         found_pods = {uid: [pack(trim_pod(p)) for p in self.cluster.pods.values()]} if pods else {}
-        self.store.connect({KEY: [pack(trim_run(self.cluster.run))]}, found_jobs, found_pods, None)
+        runs = {(objects.namespace(r), objects.name(r)): r for r in (self.cluster.run, *self.runs)}
+        packed = {key: [pack(trim_run(run))] for key, run in runs.items()}
+        self.store.connect(packed, found_jobs, found_pods, None)
 
     def observe(self) -> Any:
         found = asyncio.run(self.observer.observe(KEY))
@@ -64,12 +76,28 @@ def test_claims_are_looked_up_only_before_an_attempt_and_those_that_exist_only_o
     assert ("GET", "persistentvolumeclaims") not in ground.api.requests
 
 
-def test_a_job_that_the_watch_has_not_brought_is_asked_for() -> None:
+def test_the_run_that_one_starts_from_is_looked_up_until_it_is_settled() -> None:
     ground = Ground()
-    for _ in range(3):
-        ground.operator.settle()
-        ground.cluster.step()
-    ground.operator.settle()
+    assert ground.cluster.run is not None
+    ground.cluster.run["spec"]["initialization"] = {"run": {"name": "earlier"}}
+    ground.watch()
+    assert ground.observe().source is None
+    other = run_object("earlier", checkpoint={"volume": {"claimName": "others"}})
+    ground.runs = [other]
+    ground.watch()
+    seen = ground.observe()
+    assert objects.name(seen.source) == "earlier"
+    assert seen.missing_claims == ("others",)
+    settled = {"volume": {"claimName": "others"}, "path": "a/checkpoints/step-000000001"}
+    ground.cluster.run["status"] = {"resolved": {"initialization": settled}}
+    ground.runs = []
+    ground.watch()
+    assert ground.observe().source is None
+    assert ground.observe().missing_claims == ("others",)
+
+
+def test_a_job_that_the_watch_has_not_brought_is_asked_for() -> None:
+    ground = Ground().trains()
     [job] = ground.cluster.jobs.values()
     path = f"/apis/batch/v1/namespaces/team/jobs/{objects.name(job)}"
     ground.api.put(path, job)
@@ -102,10 +130,7 @@ def test_another_runs_job_is_not_ours() -> None:
 
 
 def test_a_deleted_pod_that_ended_is_remembered() -> None:
-    ground = Ground()
-    for _ in range(4):
-        ground.operator.settle()
-        ground.cluster.step()
+    ground = Ground().trains()
     [pod] = ground.cluster.pods.values()
     ground.cluster.evict(objects.uid(pod))
     ground.cluster._kubelets()
@@ -176,6 +201,12 @@ def test_the_poller_hears_a_trainer_and_outlives_its_silence(
                     assert "/progress" in later.error
 
     asyncio.run(story())
+
+
+def test_a_preflight_is_not_asked_for_progress(running_pod: dict[str, Any]) -> None:
+    assert progress._answers(running_pod)
+    running_pod["metadata"]["labels"][protocol.LABEL_PREFLIGHT] = "true"
+    assert not progress._answers(running_pod)
 
 
 def test_the_poller_tells_of_news_only(running_pod: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:

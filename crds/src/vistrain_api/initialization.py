@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from vistrain_api.base import Contract, Rule, exactly_one, not_supported
+from vistrain_api.base import Contract, Rule, exactly_one
 from vistrain_api.volumes import DnsName, RelativePath, Sha256, VolumeRef
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -37,12 +37,12 @@ class Scratch(Contract):
 
 
 class RunRef(Contract):
-    """The checkpoint of another run in the same namespace."""
+    """The checkpoint of another run in the same namespace; which one is settled at the first start."""
 
     name: DnsName
     """Name of the run."""
     checkpoint: Literal["best", "last"] = "best"
-    """Which of its checkpoints."""
+    """Which of its checkpoints; that run must have ended, so that the choice is final."""
 
 
 class CheckpointRef(Contract):
@@ -52,6 +52,8 @@ class CheckpointRef(Contract):
     """Volume that holds the checkpoint."""
     path: RelativePath
     """Checkpoint folder inside the volume, such as runs/a/checkpoints/step-000000120."""
+    sha256: Sha256 | None = None
+    """Digest that its state file must have, in hexadecimal: `vistrain checkpoint list` shows it."""
 
 
 class Initialization(Contract):
@@ -66,7 +68,4 @@ class Initialization(Contract):
     checkpoint: CheckpointRef | None = None
     """Start from a checkpoint folder."""
 
-    rules: ClassVar[tuple[Rule, ...]] = (
-        exactly_one("weights", "scratch", "run", "checkpoint"),
-        not_supported("run"),
-    )
+    rules: ClassVar[tuple[Rule, ...]] = (exactly_one("weights", "scratch", "run", "checkpoint"),)

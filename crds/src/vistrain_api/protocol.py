@@ -57,7 +57,7 @@ TERMINATION_LOG = "/dev/termination-log"
 TERMINATION_LIMIT = 4000  # bytes; the kubelet cuts at 4096
 
 # Environment of the trainer container.
-ENV_ATTEMPT = "VISTRAIN_ATTEMPT"  # number of the attempt, from 1; rises with every Job
+ENV_ATTEMPT = "VISTRAIN_ATTEMPT"  # number of the attempt, from 1; rises with every Job; 0 for the pre-flight
 ENV_POD_UID = "VISTRAIN_POD_UID"
 ENV_POD_NAME = "VISTRAIN_POD_NAME"
 ENV_NODE_NAME = "VISTRAIN_NODE_NAME"
@@ -72,7 +72,11 @@ LABEL_RUN = "vistrain.dev/run"
 LABEL_RUN_UID = "vistrain.dev/run-uid"
 LABEL_KIND = "vistrain.dev/kind"
 LABEL_ATTEMPT = "vistrain.dev/attempt"
+LABEL_PREFLIGHT = "vistrain.dev/preflight"  # "true" on the pre-flight's Job and pod, which are no attempt
 ANNOTATION_SPEC_DIGEST = "vistrain.dev/spec-digest"
+# On a resolved manifest whose initialization.run became a checkpoint: which run and which of its checkpoints,
+# such as `earlier/best`.
+ANNOTATION_INITIALIZATION_RUN = "vistrain.dev/initialization-run"
 
 TrainerPhase = Literal["Starting", "Resuming", "Training", "Evaluating", "Saving", "Finished"]
 
@@ -104,9 +108,9 @@ class Progress(Contract):
 
     version: Literal[1] = 1
     attempt: int
-    """Number of the attempt."""
+    """Number of the attempt; 0 for the pre-flight."""
     token: int
-    """Fencing token taken in the run folder; rises with every start."""
+    """Fencing token taken in the run folder; rises with every start; 0 before it is taken."""
     pod_uid: str = ""
     """UID of the pod; empty without a cluster."""
     phase: TrainerPhase

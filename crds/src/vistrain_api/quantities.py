@@ -78,6 +78,14 @@ def to_bytes(quantity: int | str) -> int:
     return int(Decimal(number) * _FACTORS[unit])
 
 
+def to_millicores(quantity: int | str) -> int:
+    """Thousandths of a core in a CPU quantity such as `4`, `0.5` or `500m`. Raises ValueError."""
+    text = str(quantity)
+    if not re.fullmatch(CPU_PATTERN, text):
+        raise ValueError(f"{text!r} is not a CPU quantity such as 4, 0.5 or 500m")
+    return int(text.removesuffix("m")) if text.endswith("m") else int(Decimal(text) * 1000)
+
+
 @dataclass(frozen=True)
 class MigProfile:
     """A parsed MIG profile: parsed and never listed, since every GPU generation brings its own."""

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from vistrain_api.base import Contract
 from vistrain_api.failures import FailureClass
+from vistrain_api.initialization import CheckpointRef
 
 Phase = Literal[
     "Pending", "Queued", "Starting", "Resuming", "Training", "Evaluating", "Suspended", "Succeeded", "Failed"
@@ -18,7 +19,7 @@ ConditionType = Literal[
     "Accepted", "SliceAvailable", "Running", "Suspended", "Progressing", "GatesMet", "Succeeded", "Failed"
 ]
 PHASE_MEANINGS: dict[Phase, str] = {
-    "Pending": "accepted; its pod has no node, volume or image yet",
+    "Pending": "looked at by the pre-flight, or its pod has no node, volume or image yet",
     "Queued": "its Job waits in a queue",
     "Starting": "the trainer reads its manifest and data",
     "Resuming": "the trainer starts from its last checkpoint",
@@ -29,7 +30,8 @@ PHASE_MEANINGS: dict[Phase, str] = {
     "Failed": "over; the condition Failed says why and what to do",
 }
 CONDITION_MEANINGS: dict[ConditionType, str] = {
-    "Accepted": "the manifest can be acted on; False names the field, or the volume that is missing",
+    "Accepted": "the manifest can be acted on; False names the field, or the volume or run that is missing;"
+    " Unknown while the pre-flight looks at data, weights and disk",
     "SliceAvailable": "some node offers the accelerator asked for; False lists what is offered",
     "Running": "a trainer pod runs",
     "Suspended": "`spec.suspend` is set, and no pod is left",
@@ -84,7 +86,7 @@ class RunProgress(Contract):
 
 
 class LastCheckpoint(Contract):
-    """The newest complete checkpoint."""
+    """A complete checkpoint: the newest, or that of the best value."""
 
     step: Natural
     """Optimiser steps completed in it."""
@@ -144,6 +146,27 @@ class Attempt(Contract):
     """What is known of its end."""
 
 
+class Preflight(Contract):
+    """The check of data, weights and disk that comes before the first attempt, on a CPU."""
+
+    passed_at: Timestamp | None = None
+    """When it passed; it is not repeated after that."""
+    failures: Natural = 0
+    """Times it ended by a fault; with the run's failures compared with resilience.maxFailures."""
+    interruptions: Natural = 0
+    """Times it was evicted, deleted or lost with its node, and made again."""
+    job_uid: Annotated[str, Field(alias="jobUID", max_length=80)] = ""
+    """UID of the Job whose end is noted here: makes the counts idempotent."""
+    ended_at: Timestamp | None = None
+    """When that Job was seen to have ended."""
+    exit_code: int | None = None
+    """Its exit code."""
+    failure_class: Annotated[FailureClass | None, Field(alias="class", strict=False)] = None
+    """Why it ended; none when it passed."""
+    message: Text = ""
+    """What is known of its end; what it warns of, when it passed."""
+
+
 class Resolved(Contract):
     """What was decided once, at the first start."""
 
@@ -159,6 +182,8 @@ class Resolved(Contract):
     """Arithmetic of the network."""
     device: Annotated[str, Field(max_length=120)] = ""
     """Device last trained on."""
+    initialization: CheckpointRef | None = None
+    """The checkpoint that initialization.run came to."""
 
 
 class GpuMemoryStatus(Contract):
@@ -219,7 +244,7 @@ class RunStatus(Contract):
     disruptions: Natural = 0
     """Attempts ended by evictions, drains, preemptions and the like."""
     failures: Natural = 0
-    """Attempts ended by faults; compared with resilience.maxFailures."""
+    """Attempts ended by faults; with those of the pre-flight compared with resilience.maxFailures."""
     steps_lost: Natural = 0
     """Steps executed again, over all attempts."""
     attempts: Annotated[
@@ -230,12 +255,16 @@ class RunStatus(Contract):
         ),
     ] = Field(default_factory=list)
     """The last ten attempts."""
+    preflight: Preflight | None = None
+    """The check before the first attempt; none before it has ended once."""
     retry_at: Timestamp | None = None
     """When the next attempt is due, while the operator backs off."""
     last_checkpoint: LastCheckpoint | None = None
     """The newest complete checkpoint."""
     best: BestMetric | None = None
     """Best value of the primary metric."""
+    best_checkpoint: LastCheckpoint | None = None
+    """The checkpoint of that value, where the trainer has named it."""
     results: Annotated[dict[str, float | None], Field(max_length=64)] = Field(default_factory=dict)
     """Metrics of the latest evaluation; at the end those of the best checkpoint."""
     resolved: Resolved | None = None

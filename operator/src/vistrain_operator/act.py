@@ -33,7 +33,7 @@ log = structlog.get_logger("act")
 
 
 class NameTaken(Exception):
-    """An object of the name that an attempt needs belongs to somebody else."""
+    """An object of the name that is needed belongs to somebody else."""
 
 
 class Actor:
@@ -79,10 +79,10 @@ class Actor:
                 await self._create_config_map(body)
             case CreateJob(body):
                 await self._create_job(run, body)
-            case DeleteJob(name, uid):
+            case DeleteJob(name, uid, propagation):
                 log.info("delete Job", namespace=namespace, job=name)
                 path = f"{_jobs(namespace)}/{name}"
-                await self._api.delete(path, "jobs", uid=uid, propagation="Foreground")
+                await self._api.delete(path, "jobs", uid=uid, propagation=propagation)
             case DeletePod(name, uid):
                 log.info("delete pod", namespace=namespace, pod=name)
                 path = f"/api/v1/namespaces/{namespace}/pods/{name}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from vistrain_api.status import RunStatus
 from vistrain_operator.objects import Object
@@ -28,17 +29,19 @@ class CreateConfigMap:
 
 @dataclass(frozen=True)
 class CreateJob:
-    """Start an attempt; its name is deterministic, so an existing one of this run is adopted."""
+    """Start an attempt or the pre-flight; its name is deterministic, so one that exists is adopted."""
 
     body: Object
 
 
 @dataclass(frozen=True)
 class DeleteJob:
-    """Stop an attempt: the pod gets its grace period, and the Job goes after it."""
+    """Stop a Job's pod, which gets its grace period."""
 
     name: str
     uid: str
+    propagation: Literal["Foreground", "Background"] = "Foreground"
+    """Foreground: the Job goes after its pod. Background: at once, so that its name is free again."""
 
 
 @dataclass(frozen=True)

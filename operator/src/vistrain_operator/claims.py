@@ -20,11 +20,14 @@ class Claims:
         self._api = api
         self._seen: dict[tuple[str, str], float] = {}
 
-    async def missing(self, run: Object) -> tuple[str, ...]:
-        """Names of claims of the run that do not exist, sorted."""
+    async def missing(self, run: Object, source: Object | None = None) -> tuple[str, ...]:
+        """Names of claims of the run that do not exist, sorted; that of the checkpoint that it starts from
+        among them, which stands in the run `source`, or is settled already."""
         namespace = objects.namespace(run)
         absent = []
-        for name in named(run.get("spec") or {}):
+        settled = ((run.get("status") or {}).get("resolved") or {}).get("initialization")
+        start = source["spec"]["checkpoint"]["volume"] if source is not None else {}
+        for name in sorted({*named(run.get("spec") or {}), *named({"volume": start, "settled": settled})}):
             if not await self._exists(namespace, name):
                 absent.append(name)
         return tuple(absent)

@@ -1,30 +1,34 @@
-"""The Job of an attempt, as a dict: one pod, never replaced, within Pod Security "restricted"."""
+"""The Jobs of a run, as dicts: of an attempt, and of the pre-flight; each has one pod, never replaced."""
 
 from __future__ import annotations
 
-from pathlib import PurePosixPath
 from typing import Any
 
 from vistrain_api import protocol
 from vistrain_api.detector import DetectorTraining, DetectorTrainingSpec
 from vistrain_api.digest import spec_digest
-from vistrain_api.pod import Toleration
-from vistrain_api.quantities import seconds
-from vistrain_api.volumes import VolumeRef
+from vistrain_api.quantities import seconds, to_bytes, to_millicores
+from vistrain_operator import pods
 from vistrain_operator.decide.slices import Placement
 from vistrain_operator.objects import RUN_KIND, Object
 
 MANAGER = "vistrain-operator"
-USER = 65532  # the uid of the trainer image; no other may read the checkpoints
-# A node that is silent is given up this many seconds after it is marked so; 300 is Kubernetes' default.
-# A pod that was given up for nothing loses no step: it resumes.
-GIVE_UP_NODE_SECONDS = 10
-_GIVE_UP_TAINTS = ("node.kubernetes.io/unreachable", "node.kubernetes.io/not-ready")
+# What the pre-flight is scheduled by, where the run's own resources are not less: it reads annotations once,
+# in one process. Its limits are the run's, since a data set that needs more is the same to the trainer.
+PREFLIGHT_CPU = "500m"
+PREFLIGHT_MEMORY = "512Mi"
+PREFLIGHT_GRACE = 5  # seconds: it has nothing to save
 
 
 def job_name(run: str, uid: str, number: int) -> str:
     """`<run>-<first 5 of uid>-<n>`: the same for every try to create it."""
     return f"{run}-{uid[:5]}-{number}"
+
+
+def preflight_name(run: str, uid: str) -> str:
+    """`<run>-<first 5 of uid>-preflight`; of a long name the first 47 characters, since pods bear the name of
+    their Job as a label, which takes 63."""
+    return f"{run[:47]}-{uid[:5]}-preflight"
 
 
 def labels(run: str, uid: str) -> dict[str, str]:
@@ -36,22 +40,6 @@ def labels(run: str, uid: str) -> dict[str, str]:
         protocol.LABEL_RUN_UID: uid,
         protocol.LABEL_KIND: RUN_KIND,
     }
-
-
-def read_claims(spec: DetectorTrainingSpec) -> list[str]:
-    """Claims that are only read: the data set, and what the run starts from."""
-    start = spec.initialization
-    volumes: list[VolumeRef] = [spec.dataset.volume]
-    if start.weights is not None:
-        volumes += [start.weights.volume, *(f.volume for f in start.weights.fallbacks)]
-    if start.checkpoint is not None:
-        volumes.append(start.checkpoint.volume)
-    return sorted({v.claim_name for v in volumes})
-
-
-def all_claims(spec: DetectorTrainingSpec) -> list[str]:
-    """Every claim that a pod of the run mounts."""
-    return sorted({*read_claims(spec), spec.checkpoint.volume.claim_name})
 
 
 def job(
@@ -66,14 +54,69 @@ def job(
     owner: Object,
 ) -> Object:
     """The Job of attempt `number`; `manifest` names the ConfigMap, `path` the run folder."""
-    name, spec = run.metadata.name, run.spec
-    own = {**labels(name, uid), protocol.LABEL_ATTEMPT: str(number)}
-    annotations = {protocol.ANNOTATION_SPEC_DIGEST: spec_digest(spec)}
+    spec = run.spec
+    grace = seconds(spec.resilience.termination_grace_period)
+    resources = {
+        "cpu": str(spec.resources.cpu),
+        "memory": str(spec.resources.memory),
+        **{name: str(count) for name, count in placement.resources.items()},
+    }
+    container = pods.container(
+        spec,
+        "run",
+        number=number,
+        image=image,
+        path=path,
+        grace=grace,
+        resources={"requests": resources, "limits": dict(resources)},
+    )
+    container["ports"] = [{"name": "metrics", "containerPort": protocol.PORT, "protocol": "TCP"}]
+    pod = pods.pod(spec, container, manifest=manifest, grace=grace, affinity=placement.affinity)
+    name = job_name(run.metadata.name, uid, number)
+    return _job(run, name, uid, {protocol.LABEL_ATTEMPT: str(number)}, pod, owner)
+
+
+def preflight(
+    run: DetectorTraining, *, uid: str, image: str, path: str, manifest: str, owner: Object
+) -> Object:
+    """The Job of the pre-flight: the attempts' image and mounts, no slice."""
+    spec = run.spec
+    container = pods.container(
+        spec,
+        "preflight",
+        number=0,
+        image=image,
+        path=path,
+        grace=PREFLIGHT_GRACE,
+        resources=_preflight_resources(spec),
+    )
+    pod = pods.pod(spec, container, manifest=manifest, grace=PREFLIGHT_GRACE)
+    name = preflight_name(run.metadata.name, uid)
+    return _job(run, name, uid, {protocol.LABEL_PREFLIGHT: "true"}, pod, owner)
+
+
+def _preflight_resources(spec: DetectorTrainingSpec) -> Object:
+    cpu, memory = str(spec.resources.cpu), str(spec.resources.memory)
+    return {
+        "requests": {
+            "cpu": min(cpu, PREFLIGHT_CPU, key=to_millicores),
+            "memory": min(memory, PREFLIGHT_MEMORY, key=to_bytes),
+        },
+        "limits": {"cpu": cpu, "memory": memory},
+    }
+
+
+def _job(
+    run: DetectorTraining, name: str, uid: str, mark: dict[str, str], pod: dict[str, Any], owner: Object
+) -> Object:
+    """A Job around a pod; `mark` is the label that says which of the run's Jobs it is."""
+    own = {**labels(run.metadata.name, uid), **mark}
+    annotations = {protocol.ANNOTATION_SPEC_DIGEST: spec_digest(run.spec)}
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
         "metadata": {
-            "name": job_name(name, uid, number),
+            "name": name,
             "namespace": run.metadata.namespace,
             "labels": own,
             "annotations": annotations,
@@ -103,136 +146,10 @@ def job(
             },
             "template": {
                 "metadata": {
-                    "labels": {**spec.pod.labels, **own},
-                    "annotations": {**spec.pod.annotations, **annotations},
+                    "labels": {**run.spec.pod.labels, **own},
+                    "annotations": {**run.spec.pod.annotations, **annotations},
                 },
-                "spec": _pod(spec, number, image, path, manifest, placement),
+                "spec": pod,
             },
         },
     }
-
-
-def _pod(
-    spec: DetectorTrainingSpec, number: int, image: str, path: str, manifest: str, placement: Placement
-) -> dict[str, Any]:
-    grace = seconds(spec.resilience.termination_grace_period)
-    pod: dict[str, Any] = {
-        "restartPolicy": "Never",
-        "terminationGracePeriodSeconds": grace,
-        "automountServiceAccountToken": False,
-        "enableServiceLinks": False,
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": USER,
-            "runAsGroup": USER,
-            "fsGroup": USER,
-            "fsGroupChangePolicy": "OnRootMismatch",
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
-        "containers": [_container(spec, number, image, path, grace, placement)],
-        "volumes": [
-            {"name": "manifest", "configMap": {"name": manifest}},
-            {"name": "tmp", "emptyDir": {}},
-            {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": str(spec.resources.shared_memory)}},
-            *(
-                {"name": _volume(index), "persistentVolumeClaim": {"claimName": claim}}
-                for index, claim in enumerate(all_claims(spec))
-            ),
-        ],
-        "tolerations": _tolerations(spec.scheduling.tolerations),
-    }
-    if placement.affinity:
-        terms = [{"matchExpressions": list(placement.affinity)}]
-        required = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}
-        pod["affinity"] = {"nodeAffinity": required}
-    if spec.scheduling.node_selector:
-        pod["nodeSelector"] = dict(spec.scheduling.node_selector)
-    if spec.scheduling.priority_class_name:
-        pod["priorityClassName"] = spec.scheduling.priority_class_name
-    if spec.pod.image_pull_secrets:
-        pod["imagePullSecrets"] = [{"name": s.name} for s in spec.pod.image_pull_secrets]
-    if spec.pod.service_account_name:
-        pod["serviceAccountName"] = spec.pod.service_account_name
-    return pod
-
-
-def _container(
-    spec: DetectorTrainingSpec, number: int, image: str, path: str, grace: int, placement: Placement
-) -> dict[str, Any]:
-    resources = {
-        "cpu": str(spec.resources.cpu),
-        "memory": str(spec.resources.memory),
-        **{name: str(count) for name, count in placement.resources.items()},
-    }
-    folder = PurePosixPath(protocol.CHECKPOINT_ROOT) / path
-    return {
-        "name": protocol.CONTAINER,
-        "image": image,
-        "imagePullPolicy": "IfNotPresent",
-        "args": ["run", "-f", protocol.MANIFEST_PATH, "--output", str(folder)],
-        "env": [*_environment(number, image, grace), *(e.model_dump() for e in spec.pod.env)],
-        "ports": [{"name": "metrics", "containerPort": protocol.PORT, "protocol": "TCP"}],
-        "resources": {"requests": resources, "limits": dict(resources)},
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        },
-        "terminationMessagePath": protocol.TERMINATION_LOG,
-        "terminationMessagePolicy": "File",
-        "volumeMounts": _mounts(spec),
-    }
-
-
-def _environment(number: int, image: str, grace: int) -> list[dict[str, Any]]:
-    plain = {
-        "HOME": "/tmp",  # the root file system is read-only, and libraries keep caches at home
-        protocol.ENV_ATTEMPT: str(number),
-        protocol.ENV_GRACE_SECONDS: str(grace),
-        protocol.ENV_IMAGE: image,
-        protocol.ENV_TERMINATION_LOG: protocol.TERMINATION_LOG,
-    }
-    fields = {
-        protocol.ENV_POD_UID: "metadata.uid",
-        protocol.ENV_POD_NAME: "metadata.name",
-        protocol.ENV_NODE_NAME: "spec.nodeName",
-    }
-    return [
-        *({"name": name, "value": value} for name, value in plain.items()),
-        *({"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}} for name, path in fields.items()),
-    ]
-
-
-def _mounts(spec: DetectorTrainingSpec) -> list[dict[str, Any]]:
-    claims = all_claims(spec)
-    return [
-        {
-            "name": "manifest",
-            "mountPath": str(PurePosixPath(protocol.MANIFEST_PATH).parent),
-            "readOnly": True,
-        },
-        {"name": "tmp", "mountPath": "/tmp"},
-        {"name": "shm", "mountPath": "/dev/shm"},
-        *(
-            {"name": _volume(claims.index(c)), "mountPath": f"{protocol.DATA_ROOT}/{c}", "readOnly": True}
-            for c in read_claims(spec)
-        ),
-        {
-            "name": _volume(claims.index(spec.checkpoint.volume.claim_name)),
-            "mountPath": protocol.CHECKPOINT_ROOT,
-        },
-    ]
-
-
-def _volume(index: int) -> str:
-    # A claim's name may be longer than the 63 characters, and hold the dots, that a volume's may not.
-    return f"claim-{index}"
-
-
-def _tolerations(stated: list[Toleration]) -> list[Object]:
-    own = [
-        {"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": GIVE_UP_NODE_SECONDS}
-        for key in _GIVE_UP_TAINTS
-        if not any(t.key in {key, None} and t.effect in {"NoExecute", None} for t in stated)
-    ]
-    return [t.model_dump(by_alias=True, exclude_none=True) for t in stated] + own

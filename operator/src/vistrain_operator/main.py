@@ -66,7 +66,7 @@ class Operator:
 
     async def run(self) -> int:
         """Watch and, while leading, act. Returns the exit code."""
-        nodes = await _preflight(self.api)
+        nodes = await _await_api(self.api)
         registry = shell.registry(
             self.store, self.queue.add, self.config, nodes=nodes, at_end=self.stop_acting
         )
@@ -167,7 +167,7 @@ async def _until_one_ends(
     return 1
 
 
-async def _preflight(api: Api) -> bool:
+async def _await_api(api: Api) -> bool:
     """Wait for the API server and the CRD. Says whether nodes may be read."""
     told = ""
     while True:

@@ -9,6 +9,7 @@ from typing import Any
 
 from vistrain_api import protocol
 from vistrain_api.detector import DetectorTraining
+from vistrain_api.initialization import CheckpointRef, Initialization, RunRef
 from vistrain_operator import objects
 from vistrain_operator.objects import Object
 
@@ -20,15 +21,33 @@ def run_folder(name: str, uid: str, stated: str | None) -> str:
     return stated or f"{name}-{uid[:8]}"
 
 
-def resolve(run: DetectorTraining, *, uid: str, image: str, path: str) -> dict[str, Any]:
+def settled(run: DetectorTraining, start: CheckpointRef | None) -> DetectorTraining:
+    """The run with the checkpoint that its initialization.run came to in the place of that."""
+    if start is None:
+        return run
+    spec = run.spec.model_copy(update={"initialization": Initialization(checkpoint=start)})
+    return run.model_copy(update={"spec": spec})
+
+
+def resolve(
+    run: DetectorTraining, *, uid: str, image: str, path: str, source: RunRef | None = None
+) -> dict[str, Any]:
     """The manifest the trainer reads. What does not concern the trainer is left out, so that a change of it
-    (suspend, ttlAfterFinished) makes no new manifest."""
+    (suspend, ttlAfterFinished) makes no new manifest. `source`: where its checkpoint comes from."""
     spec = run.spec.model_dump(mode="json", by_alias=True, exclude_none=True)
     spec.pop("suspend", None)
     spec.pop("ttlAfterFinished", None)
     spec["checkpoint"]["path"] = path
     spec["pod"]["image"] = image
-    metadata = {"name": run.metadata.name, "namespace": run.metadata.namespace, "uid": uid}
+    metadata: dict[str, Any] = {
+        "name": run.metadata.name,
+        "namespace": run.metadata.namespace,
+        "uid": uid,
+    }
+    if source is not None:
+        metadata["annotations"] = {
+            protocol.ANNOTATION_INITIALIZATION_RUN: f"{source.name}/{source.checkpoint}"
+        }
     return {"apiVersion": run.api_version, "kind": run.kind, "metadata": metadata, "spec": spec}
 
 

@@ -67,6 +67,11 @@ def attempt_number(obj: Object) -> int:
     return int(text) if text.isdecimal() else 0
 
 
+def is_preflight(obj: Object) -> bool:
+    """Whether a Job or pod is the pre-flight's, and so no attempt's."""
+    return label(obj, protocol.LABEL_PREFLIGHT) == "true"
+
+
 def created(obj: Object) -> datetime | None:
     """`metadata.creationTimestamp`."""
     return timestamps.parse_or_none(meta(obj).get("creationTimestamp"))

@@ -42,10 +42,12 @@ class Observer:
         pods = self._store.pods(uid)
         missing: tuple[str, ...] = ()
         troubles: dict[str, str] = {}
+        source: Object | None = None
         if (run.get("status") or {}).get("phase") not in TERMINAL_PHASES and objects.deletion(run) is None:
             jobs += await self._unseen_jobs(run, jobs, pods)
+            source = self._source(run)
             if not any(not objects.job_deciding(j) for j in jobs):
-                missing = await self._claims.missing(run)
+                missing = await self._claims.missing(run, source)
             troubles = await self._troubles(run, jobs, pods, now)
         reports = {u: r for p in pods if (r := self._reports(u := objects.uid(p))) is not None}
         return Observed(
@@ -56,9 +58,18 @@ class Observer:
             nodes=self._store.nodes(),
             missing_claims=missing,
             troubles=troubles,
+            source=source,
             reports=reports,
             default_image=self._default_image,
         )
+
+    def _source(self, run: Object) -> Object | None:
+        """The run that this one starts from; none once it is settled which checkpoint that is."""
+        wanted = (run["spec"].get("initialization") or {}).get("run")
+        resolved = (run.get("status") or {}).get("resolved") or {}
+        if not wanted or "initialization" in resolved:
+            return None
+        return self._store.run((objects.namespace(run), str(wanted.get("name", ""))))
 
     async def _unseen_jobs(self, run: Object, jobs: list[Object], pods: list[Object]) -> list[Object]:
         """Jobs that should be there and are not in the index: asked for, lest one that the watch has not

@@ -43,7 +43,7 @@ class Observed:
     now: datetime
     run: Object
     jobs: tuple[Object, ...] = ()
-    """Jobs controlled by the run."""
+    """Jobs controlled by the run, the pre-flight's among them."""
     pods: tuple[Object, ...] = ()
     """Pods that carry the run's UID as a label."""
     nodes: Mapping[str, NodeView] | None = None
@@ -52,6 +52,8 @@ class Observed:
     """Claims the run names that do not exist; looked up only before an attempt starts."""
     troubles: Mapping[str, str] = field(default_factory=dict)
     """Messages of warning events by UID of a Job without a pod, or of a pod that does not start."""
+    source: Object | None = None
+    """The run that initialization.run names, if it exists; looked up until the first start."""
     reports: Mapping[str, Report] = field(default_factory=dict)
     """What trainers report, by pod UID."""
     default_image: str = ""

@@ -83,6 +83,8 @@ class Poller:
 
 
 def _answers(pod: Object) -> bool:
+    if objects.is_preflight(pod):
+        return False  # it ends within seconds, and serves nothing
     return bool((pod.get("status") or {}).get("podIP")) and objects.trainer_state(pod, "running") is not None
 
 

@@ -64,6 +64,7 @@ _rule(
     "",
     {"spec.initialization": {}},
     {"spec.initialization.weights": ...},
+    {"spec.initialization.run": ...},
     {"spec.initialization.checkpoint": ...},
 )
 _rule(
@@ -103,7 +104,6 @@ _rule(
 
 # What this version does not act on.
 _unsupported("spec.model", "ultralytics")
-_unsupported("spec.initialization", "run")
 _unsupported("spec.dataset", "prepare")
 _unsupported("spec.augmentation", "multiscale")
 _unsupported("spec.scheduling", "queueName")

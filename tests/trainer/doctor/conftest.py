@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from support.coco_dataset import CLASSES, write_dataset
+from vistrain_api.manifest import parse
 from vistrain_trainer.doctor.examine import Diagnosis, examine
 from vistrain_trainer.doctor.finding import Finding
 
@@ -44,6 +45,37 @@ def healthy() -> dict[str, Any]:
             "resources": {"accelerator": {"cpu": {}}, "cpu": 1, "memory": "4Gi", "sharedMemory": "1Gi"},
         },
     }
+
+
+@pytest.fixture(scope="session")
+def earlier(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run that has trained the healthy manifest's model for two epochs: steps 3 and 6."""
+    from vistrain_trainer.engine.options import RunOptions
+    from vistrain_trainer.engine.run import run
+    from vistrain_trainer.engine.volumes import Volumes
+
+    folder = tmp_path_factory.mktemp("earlier")
+    write_dataset(folder / "data" / "train", images=12)
+    write_dataset(folder / "data" / "val", images=2)
+    values = changed(
+        {
+            "schedule.epochs": 2,
+            "schedule.warmupEpochs": 0,
+            "schedule.noAugEpochs": 0,
+            "evaluation.primaryMetric": {"name": "valLoss", "mode": "min"},  # there is a best in any case
+        }
+    )
+    options = RunOptions(folder / "run", Volumes({"data": folder / "data"}, in_pod=False), port=0)
+    assert run(parse(values), options) == 0
+    return folder / "run"
+
+
+@pytest.fixture
+def weights(volumes: Mapping[str, Path], earlier: Path) -> Path:
+    """Its last weights, as `weights.pth` beside the data."""
+    path = volumes["data"] / "weights.pth"
+    path.write_bytes((earlier / "weights" / "last.pth").read_bytes())
+    return path
 
 
 Diagnose = Callable[..., Diagnosis]

@@ -12,6 +12,7 @@ import pytest
 
 from vistrain_api.manifest import parse
 from vistrain_trainer.doctor.examine import MANIFEST_CHECKS, examine
+from vistrain_trainer.engine.checkpoint import open_checkpoint
 from vistrain_trainer.engine.run import run
 from vistrain_trainer.errors import BadInput
 
@@ -120,7 +121,8 @@ def test_a_batch_that_fits_the_slice(diagnose):
 
 @pytest.mark.parametrize("batch", [16, 32])
 def test_a_batch_too_large_for_the_slice(diagnose, only, batch):
-    found = only(diagnose({**RECIPE_A, "schedule.batchSize": batch}))
+    fails = {**RECIPE_A, "resilience.onGpuOutOfMemory": "fail"}
+    found = only(diagnose({**fails, "schedule.batchSize": batch}))
     assert (found.check, found.severity) == ("memory", "error")
     assert found.field == "spec.schedule.batchSize"
     assert f"out of memory at batch {batch}" in found.symptom
@@ -128,13 +130,28 @@ def test_a_batch_too_large_for_the_slice(diagnose, only, batch):
     assert "slice 1g.20gb has 21.5 GB" in found.cause
     largest = int(found.remedy.split(" at most")[0].rpartition(" ")[2])
     assert 8 <= largest < 16
-    assert diagnose({**RECIPE_A, "schedule.batchSize": largest}).findings == []
-    assert only(diagnose({**RECIPE_A, "schedule.batchSize": largest + 1})).check == "memory"
+    assert diagnose({**fails, "schedule.batchSize": largest}).findings == []
+    assert only(diagnose({**fails, "schedule.batchSize": largest + 1})).check == "memory"
+    micro = {"schedule.batchSize": batch, "schedule.microBatchSize": batch // 4}
+    assert diagnose({**fails, **micro}).findings == []
+
+
+def test_a_batch_that_the_trainer_will_split(diagnose, only):
+    found = only(diagnose({**RECIPE_A, "schedule.batchSize": 32}))
+    assert (found.check, found.severity) == ("memory", "warning")
+    assert "micro-batches of at most" in found.symptom
+    assert "batch norm" in found.symptom
+    fitting = int(found.remedy.split(" or less")[0].rpartition(" ")[2])
+    assert 8 <= fitting < 16
+    micro = {"schedule.batchSize": 32, "schedule.microBatchSize": 16}
+    found = only(diagnose({**RECIPE_A, **micro}))
+    assert (found.severity, found.field) == ("warning", "spec.schedule.microBatchSize")
 
 
 def test_not_one_image_fits(diagnose, only):
     slice_of_one = {"resources.accelerator": {"mig": {"profile": "1g.1gb"}}}
     found = only(diagnose({**RECIPE_A, **slice_of_one}))
+    assert found.severity == "error"
     assert "lower spec.model.yolox.inputSize" in found.remedy
 
 
@@ -189,38 +206,83 @@ def test_random_weights_at_a_rate_of_fine_tuning(diagnose, only):
     assert "spec.initialization.weights" in found.remedy
 
 
-def test_weights_of_which_hardly_anything_need_fit(diagnose, only, volumes):
-    (volumes["data"] / "weights.pth").write_bytes(b"weights")
-    weights = {"volume": {"claimName": "data"}, "path": "weights.pth", "minMatched": 0.1}
-    found = only(diagnose({"initialization": {"weights": weights}}))
+def test_weights_of_which_hardly_anything_need_fit(diagnose, only, weights):
+    stated = {"volume": {"claimName": "data"}, "path": weights.name, "minMatched": 0.1}
+    found = only(diagnose({"initialization": {"weights": stated}}))
     assert (found.check, found.field) == ("random-weights", "spec.initialization.weights.minMatched")
     assert "90 % of its tensors random" in found.symptom
 
 
-def test_weights_that_are_missing_or_others(diagnose, only, volumes):
-    weights = {"volume": {"claimName": "data"}, "path": "weights.pth", "sha256": "0" * 64}
-    found = only(diagnose({"initialization": {"weights": weights}}))
+def test_weights_that_are_missing_or_others(diagnose, only, weights):
+    stated = {"volume": {"claimName": "data"}, "path": "no-weights.pth", "sha256": "0" * 64}
+    found = only(diagnose({"initialization": {"weights": stated}}))
     assert (found.check, found.field) == ("initial-weights", "spec.initialization.weights.path")
-    assert str(volumes["data"] / "weights.pth") in found.cause
-    (volumes["data"] / "weights.pth").write_bytes(b"weights")
-    found = only(diagnose({"initialization": {"weights": weights}}))
+    assert str(weights.with_name("no-weights.pth")) in found.cause
+    stated["path"] = weights.name
+    found = only(diagnose({"initialization": {"weights": stated}}))
     assert (found.check, found.field) == ("initial-weights", "spec.initialization.weights.sha256")
-    digest = hashlib.sha256(b"weights").hexdigest()
+    digest = hashlib.sha256(weights.read_bytes()).hexdigest()
     assert digest in found.cause
-    weights["sha256"] = digest
-    assert diagnose({"initialization": {"weights": weights}}).findings == []
+    stated["sha256"] = digest
+    assert diagnose({"initialization": {"weights": stated}}).findings == []
 
 
-def test_a_start_from_a_checkpoint_that_is_torn(diagnose, only, tiny, volumes):
-    assert run(tiny.tiny_manifest(), tiny.tiny_options(volumes["checkpoints"] / "a"), tiny.TinyTask) == 0
-    path = "a/checkpoints/step-000000012"
-    start = {"initialization": {"checkpoint": {"volume": {"claimName": "checkpoints"}, "path": path}}}
+def test_weights_that_do_not_fit(diagnose, only, weights):
+    start = {"initialization": {"weights": {"volume": {"claimName": "data"}, "path": weights.name}}}
+    found = only(diagnose(start | {"model.yolox.variant": "tiny", "resources.memory": "16Gi"}))
+    assert (found.check, found.field) == ("weights-fit", "spec.initialization.weights.path")
+    assert "of 382 tensors of yolox-tiny fit" in found.symptom
+    assert "yolox-nano" in found.remedy
+    weights.write_bytes(b"these are no weights")
+    found = only(diagnose(start))
+    assert (found.check, found.field) == ("weights-fit", "spec.initialization.weights.path")
+    assert "not a file of weights" in found.symptom
+
+
+def test_a_fallback_is_looked_at_where_the_file_before_it_is_missing(diagnose, only, weights):
+    weights.with_name("other.pth").write_bytes(b"these are no weights")
+    other = {"volume": {"claimName": "data"}, "path": "other.pth"}
+    stated = {"volume": {"claimName": "data"}, "path": "no-weights.pth", "fallbacks": [other]}
+    found = only(diagnose({"initialization": {"weights": stated}}))
+    assert (found.check, found.field) == ("weights-fit", "spec.initialization.weights.fallbacks[0].path")
+
+
+def test_a_start_from_a_checkpoint(diagnose, only, earlier, volumes):
+    shutil.copytree(earlier, volumes["checkpoints"] / "a")
+    path = "a/checkpoints/step-000000006"
+    reference = {"volume": {"claimName": "checkpoints"}, "path": path}
+    start = {"initialization": {"checkpoint": reference}}
     assert diagnose(start).findings == []
+    sha256 = open_checkpoint(volumes["checkpoints"] / path).sha256
+    assert diagnose({"initialization": {"checkpoint": reference | {"sha256": sha256}}}).findings == []
+    found = only(diagnose({"initialization": {"checkpoint": reference | {"sha256": "0" * 64}}}))
+    assert (found.check, found.field) == ("initial-weights", "spec.initialization.checkpoint.sha256")
+    assert sha256 in found.cause
+    found = only(diagnose(start | {"model.yolox.variant": "tiny", "resources.memory": "16Gi"}))
+    assert (found.check, found.field) == ("weights-fit", "spec.initialization.checkpoint")
+    assert "yolox-tiny" in found.symptom
     (volumes["checkpoints"] / path / "state.pt").write_bytes(b"cut")
     found = only(diagnose(start))
     assert (found.check, found.field) == ("initial-weights", "spec.initialization.checkpoint.path")
     assert "3 bytes" in found.cause
     assert "vistrain checkpoint verify" in found.remedy
+
+
+def test_a_start_from_another_run(diagnose, only, earlier, tmp_path):
+    start = {"initialization": {"run": {"name": "earlier"}}}
+    diagnosis = diagnose(start)
+    assert diagnosis.findings == []
+    assert {one.check: one.why for one in diagnosis.unseen} == {
+        "initial-weights": "say --run earlier=DIR to have this looked at",
+        "weights-fit": "say --run earlier=DIR to have this looked at",
+    }
+    assert examine(tmp_path / "manifest.yaml", {}, runs={"earlier": earlier}).findings == []
+    diagnose(start | {"model.yolox.variant": "tiny", "resources.memory": "16Gi"})
+    found = only(examine(tmp_path / "manifest.yaml", {}, runs={"earlier": earlier}))
+    assert found.check == "weights-fit"
+    found = examine(tmp_path / "manifest.yaml", {}, runs={"earlier": tmp_path}).findings[0]
+    assert (found.check, found.field) == ("initial-weights", "spec.initialization.run.name")
+    assert "not the folder of a run" in found.symptom
 
 
 def test_a_disk_too_small_for_what_is_kept(diagnose, only, volumes):
@@ -278,7 +340,7 @@ def test_what_is_no_manifest_is_refused(tmp_path, text):
 
 
 def test_a_manifest_is_examined_without_torch(diagnose, tmp_path, volumes):
-    assert len(MANIFEST_CHECKS) == 11
+    assert len(MANIFEST_CHECKS) == 12
     diagnose()
     code = (
         "import sys; from vistrain_trainer.cli.app import app; from typer.testing import CliRunner\n"

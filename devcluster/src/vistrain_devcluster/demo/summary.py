@@ -50,6 +50,10 @@ def log_records(text: str) -> list[dict[str, Any]]:
     return records
 
 
+def _attempt(pod: dict[str, Any]) -> str:
+    return str(pod["metadata"]["labels"].get("vistrain.dev/attempt", ""))
+
+
 def first_step(records: list[dict[str, Any]]) -> dict[str, Any]:
     """The record of the first optimiser step that a pod executed."""
     for record in records:
@@ -63,9 +67,9 @@ def summarise(evidence: Path) -> dict[str, Any]:
     run = json.loads((evidence / "run.json").read_text())
     eviction = json.loads((evidence / "eviction.json").read_text())
     diff = json.loads((evidence / "diff.json").read_text())
-    pods = sorted(
-        json.loads((evidence / "pods.json").read_text())["items"],
-        key=lambda pod: int(pod["metadata"]["labels"]["vistrain.dev/attempt"]),
+    items = json.loads((evidence / "pods.json").read_text())["items"]
+    pods = sorted(  # the pre-flight's are no attempts
+        (pod for pod in items if _attempt(pod)), key=lambda pod: int(_attempt(pod))
     )
     if len(pods) < 2:
         raise EvidenceError(f"expected two pods or more, found {len(pods)}")

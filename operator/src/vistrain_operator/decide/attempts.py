@@ -78,7 +78,7 @@ def _what_now(draft: Draft, failure: FailureClass) -> str:
             return "a new attempt goes on from its checkpoint, the failure budget is untouched"
         case Response.RETRY:
             allowed = draft.spec.resilience.max_failures
-            return f"fault {draft.status.failures}, resilience.maxFailures allows {allowed}"
+            return f"fault {budget.spent(draft.status)}, resilience.maxFailures allows {allowed}"
         case Response.WAIT:
             return "it goes on when spec.suspend is cleared"
         case Response.FAIL:
@@ -176,8 +176,11 @@ def stop_stray(draft: Draft, *, keep: str | None) -> None:
     for job in draft.fertile_jobs():
         if objects.name(job) != keep:
             draft.act(DeleteJob(objects.name(job), objects.uid(job)))
-    jobs = {objects.uid(j) for j in draft.observed.jobs}
-    for pod in draft.observed.pods:
+    for job in draft.fertile_preflight_jobs():
+        if objects.name(job) != keep:
+            draft.act(DeleteJob(objects.name(job), objects.uid(job), "Background"))
+    jobs = {objects.uid(j) for j in (*draft.observed.jobs, *draft.preflight_jobs)}
+    for pod in (*draft.observed.pods, *draft.preflight_pods):
         orphan = objects.controller_uid(pod) not in jobs
         if orphan and not objects.pod_terminal(pod) and objects.deletion(pod) is None:
             draft.act(DeletePod(objects.name(pod), objects.uid(pod)))

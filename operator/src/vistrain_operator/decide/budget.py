@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from vistrain_api.failures import HANDLING, FailureClass, Response
-from vistrain_api.status import Attempt
+from vistrain_api.status import Attempt, Preflight, RunStatus
 from vistrain_operator import timestamps
 
 FAULT_BACKOFF = 10.0  # seconds after the first fault; doubled with each further one
@@ -22,9 +22,14 @@ def counts_as(failure: FailureClass) -> str:
     return "disruption" if handling.response is Response.RESUME else ""
 
 
-def exhausted(failures: int, max_failures: int) -> bool:
+def spent(status: RunStatus) -> int:
+    """The faults so far: those of attempts, and those of the pre-flight."""
+    return status.failures + (status.preflight.failures if status.preflight is not None else 0)
+
+
+def exhausted(status: RunStatus, max_failures: int) -> bool:
     """Whether the faults so far are more than the budget allows."""
-    return failures > max_failures
+    return spent(status) > max_failures
 
 
 def retry_at(attempts: Sequence[Attempt], failures: int) -> datetime | None:
@@ -40,16 +45,29 @@ def retry_at(attempts: Sequence[Attempt], failures: int) -> datetime | None:
     failure = newest.failure_class
     if ended is None or failure is None:
         return None
+    return _after(ended, _delay(failure, failures, _fruitless(attempts)))
+
+
+def preflight_at(record: Preflight | None) -> datetime | None:
+    """When the pre-flight may be made again; none for at once. It waits as an attempt does."""
+    ended = timestamps.parse_or_none(record.ended_at) if record is not None else None
+    if record is None or record.failure_class is None or ended is None:
+        return None
+    return _after(ended, _delay(record.failure_class, record.failures, record.interruptions))
+
+
+def _after(ended: datetime, delay: float) -> datetime | None:
+    return ended + timedelta(seconds=delay) if delay > 0 else None
+
+
+def _delay(failure: FailureClass, faults: int, fruitless: int) -> float:
     response = HANDLING[failure].response
     if response is Response.RETRY:
-        delay = min(FAULT_BACKOFF_MAX, FAULT_BACKOFF * 2 ** max(0, failures - 1))
-    elif response is Response.RESUME:
-        fruitless = _fruitless(attempts)
-        spared = 0 if failure is FailureClass.ADMISSION_REJECTED else 1
-        delay = min(IDLE_BACKOFF_MAX, 2.0 ** (fruitless - 1 - spared)) if fruitless > spared else 0.0
-    else:
-        return None
-    return ended + timedelta(seconds=delay) if delay > 0 else None
+        return float(min(FAULT_BACKOFF_MAX, FAULT_BACKOFF * 2 ** max(0, faults - 1)))
+    if response is not Response.RESUME:
+        return 0.0
+    spared = 0 if failure is FailureClass.ADMISSION_REJECTED else 1
+    return float(min(IDLE_BACKOFF_MAX, 2.0 ** (fruitless - 1 - spared))) if fruitless > spared else 0.0
 
 
 def _fruitless(attempts: Sequence[Attempt]) -> int:

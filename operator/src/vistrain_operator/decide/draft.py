@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Literal, cast
 
@@ -20,7 +22,14 @@ class Draft:
     """What the steps of a decision read and change. It does no I/O; its time is `observed.now`."""
 
     def __init__(self, observed: Observed, run: DetectorTraining | None, old: RunStatus) -> None:
-        self.observed = observed
+        # The pre-flight is no attempt: what deals with attempts does not see it.
+        self.preflight_jobs = [j for j in observed.jobs if objects.is_preflight(j)]
+        self.preflight_pods = [p for p in observed.pods if objects.is_preflight(p)]
+        self.observed = replace(
+            observed,
+            jobs=tuple(j for j in observed.jobs if not objects.is_preflight(j)),
+            pods=tuple(p for p in observed.pods if not objects.is_preflight(p)),
+        )
         self._run = run
         self.old = old
         self.status = old
@@ -108,23 +117,38 @@ class Draft:
         return next((j for j in self.observed.jobs if objects.uid(j) == uid), None)
 
     def live_pods(self) -> list[Object]:
-        """Pods that may still write to the run folder. A pod on a dead node is not among them once its grace
-        is over: from there on the trainer's own fence holds it off."""
+        """Attempts' pods that may still write to the run folder. A pod on a dead node is not among them once
+        its grace is over: from there on the trainer's own fence holds it off."""
+        return self._live(self.observed.pods)
+
+    def live_preflight_pods(self) -> list[Object]:
+        """Pods of the pre-flight that may still run."""
+        return self._live(self.preflight_pods)
+
+    def _live(self, pods: Iterable[Object]) -> list[Object]:
         o = self.observed
         return [
             p
-            for p in o.pods
+            for p in pods
             if not (objects.pod_terminal(p) or classify.never_ran(p) or classify.lost(p, o.nodes, o.now))
         ]
 
     def fertile_jobs(self) -> list[Object]:
-        """Jobs that may still make a pod or have a live one. A Job whose pod has ended makes no other, since
-        its policy fails it; unless its queue has suspended it."""
-        live = {objects.controller_uid(p) for p in self.live_pods()}
-        spent = {objects.controller_uid(p) for p in self.observed.pods if objects.pod_terminal(p)} - live
+        """Attempts' Jobs that may still make a pod or have a live one."""
+        return self._fertile(self.observed.jobs, self.observed.pods)
+
+    def fertile_preflight_jobs(self) -> list[Object]:
+        """The Job of the pre-flight, if it may still make a pod or has a live one."""
+        return self._fertile(self.preflight_jobs, self.preflight_pods)
+
+    def _fertile(self, jobs: Iterable[Object], pods: Sequence[Object]) -> list[Object]:
+        """A Job whose pod has ended makes no other, since its policy fails it; unless its queue has suspended
+        it."""
+        live = {objects.controller_uid(p) for p in self._live(pods)}
+        spent = {objects.controller_uid(p) for p in pods if objects.pod_terminal(p)} - live
         return [
             j
-            for j in self.observed.jobs
+            for j in jobs
             if objects.deletion(j) is None
             and not objects.job_deciding(j)
             and (objects.uid(j) not in spent or (j.get("spec") or {}).get("suspend"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from vistrain_api.protocol import Progress
-from vistrain_api.status import Attempt, GpuMemoryStatus, Resolved, RunProgress
+from vistrain_api.status import Attempt, GpuMemoryStatus, LastCheckpoint, Resolved, RunProgress
 from vistrain_operator import objects, timestamps
 from vistrain_operator.decide import attempts, classify
 from vistrain_operator.decide.draft import Draft
@@ -66,7 +66,7 @@ def _progress(draft: Draft, words: Progress, heard_at: datetime) -> None:
     if not behind:
         draft.set(progress=fresh)
     if words.best is not None:
-        draft.set(best=words.best)
+        draft.set(best=words.best, best_checkpoint=_of_best(draft, words))
     if words.results:
         draft.set(results=dict(words.results))
     if words.last_checkpoint is not None:
@@ -79,6 +79,14 @@ def _progress(draft: Draft, words: Progress, heard_at: datetime) -> None:
         draft.set(
             resolved=resolved.model_copy(update={"precision": words.precision, "device": words.device[:120]})
         )
+
+
+def _of_best(draft: Draft, words: Progress) -> LastCheckpoint | None:
+    """The best value's checkpoint: a trainer names its newest only, so that it is known once it was that."""
+    for named in (words.last_checkpoint, draft.status.last_checkpoint, draft.status.best_checkpoint):
+        if named is not None and words.best is not None and named.step == words.best.step:
+            return named
+    return None
 
 
 def _attempt(draft: Draft, attempt: Attempt, words: Progress, heard_at: datetime) -> None:

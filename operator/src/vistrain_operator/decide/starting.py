@@ -1,20 +1,21 @@
-"""Starting the next attempt: what must hold first, and what is fixed with the first start."""
+"""Starting the next attempt: what must hold first."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 
-from vistrain_api.digest import spec_digest
-from vistrain_api.status import Resolved, RunStatus
-from vistrain_operator import jobs, manifests, objects, timestamps, volumes
-from vistrain_operator.actions import CreateConfigMap, CreateJob, Decision
-from vistrain_operator.decide import attempts, budget
+from vistrain_api.status import RunStatus
+from vistrain_operator import jobs, objects, timestamps, volumes
+from vistrain_operator.actions import CreateJob, Decision
+from vistrain_operator.decide import attempts, budget, preflight, source
 from vistrain_operator.decide.conditions import STARTS
 from vistrain_operator.decide.draft import Draft
+from vistrain_operator.decide.settled import image_of, settle
 from vistrain_operator.decide.slices import Placement, place
 from vistrain_operator.observed import Observed
 
-CLAIMS_AGAIN = timedelta(seconds=5)
+LOOK_AGAIN = timedelta(seconds=5)  # no watch tells of claims, nor of the run that this one starts from
+WAITS = "WaitsForRun"
 
 
 def refused(observed: Observed, old: RunStatus, problem: str) -> Decision:
@@ -28,35 +29,41 @@ def refused(observed: Observed, old: RunStatus, problem: str) -> Decision:
     return draft.result()
 
 
-def image_of(draft: Draft) -> str:
-    """The trainer image: fixed at the first start, else the run's own, else the operator's default."""
-    resolved = draft.status.resolved
-    if resolved is not None and resolved.image:
-        return resolved.image
-    return draft.spec.pod.image or draft.observed.default_image
-
-
 def accept(draft: Draft) -> None:
     """Set the conditions that speak of the spec: Accepted, SliceAvailable, GatesMet."""
-    missing = draft.observed.missing_claims
-    if not image_of(draft):
-        reason, message = "NoImage", "no trainer image: set pod.image, or the operator's --image"
-    elif missing:
-        spec = draft.spec.model_dump(mode="json", by_alias=True, exclude_none=True)
-        named = ", ".join(f"{name} ({', '.join(volumes.fields(spec, name))})" for name in missing)
-        what = f"PersistentVolumeClaim {named} does not exist in namespace {draft.run.metadata.namespace}"
-        reason = "VolumeMissing"
-        message = f"{what}: create it, or name another; the run starts when it is there"
-        draft.wake(draft.now + CLAIMS_AGAIN)
+    problem = _problem(draft)
+    if problem is not None:
+        reason, message = problem
+        if draft.newly("Accepted", reason):
+            draft.event("Warning" if reason != WAITS else "Normal", reason, message)
+        draft.condition("Accepted", "False", reason, message)
+    elif preflight.pending(draft):
+        draft.condition("Accepted", "Unknown", preflight.REASON, preflight.LOOKS)
     else:
-        reason, message = "Accepted", ""
-    good = reason == "Accepted"
-    if not good and draft.newly("Accepted", reason):
-        draft.event("Warning", reason, message)
-    draft.condition("Accepted", "True" if good else "False", reason, message)
+        draft.condition("Accepted", "True", "Accepted")
     _slice(draft)
     if draft.spec.evaluation.gates and draft.find("GatesMet") is None:
         draft.condition("GatesMet", "Unknown", "NotFinished", "gates are judged at the end")
+
+
+def _problem(draft: Draft) -> tuple[str, str] | None:
+    """Reason and message of what keeps the run from starting."""
+    if not image_of(draft):
+        return "NoImage", "no trainer image: set pod.image, or the operator's --image"
+    waits = source.wanted(draft)
+    if isinstance(waits, str):
+        draft.wake(draft.now + LOOK_AGAIN)
+        return WAITS, waits
+    missing = draft.observed.missing_claims
+    if missing:
+        spec = draft.spec.model_dump(mode="json", by_alias=True, exclude_none=True)
+        named = ", ".join(
+            f"{name} ({', '.join(volumes.fields(spec, name)) or 'initialization.run'})" for name in missing
+        )
+        what = f"PersistentVolumeClaim {named} does not exist in namespace {draft.run.metadata.namespace}"
+        draft.wake(draft.now + LOOK_AGAIN)
+        return "VolumeMissing", f"{what}: create it, or name another; the run starts when it is there"
+    return None
 
 
 def _slice(draft: Draft) -> Placement:
@@ -123,41 +130,22 @@ def _hold(draft: Draft, reason: str, message: str) -> None:
 
 
 def _launch(draft: Draft, number: int) -> None:
-    image = image_of(draft)
-    run, uid = draft.run, draft.uid
-    path = manifests.run_folder(run.metadata.name, uid, draft.spec.checkpoint.path)
-    owner = manifests.owner_reference(draft.observed.run)
-    manifest = manifests.resolve(run, uid=uid, image=image, path=path)
-    config_map = manifests.config_map(manifest, jobs.labels(run.metadata.name, uid), owner)
+    settled = settle(draft)
     placement = place(draft.spec.resources.accelerator, draft.observed.nodes)
-    resolved = draft.status.resolved or Resolved()
-    fixed = {
-        "image": image,
-        "path": path,
-        "manifest": objects.name(config_map),
-        "spec_digest": spec_digest(draft.spec),
-    }
-    draft.set(
-        attempt=number,
-        phase="Starting" if number == 1 else "Resuming",
-        start_time=draft.status.start_time or timestamps.text(draft.now),
-        resolved=resolved.model_copy(update=fixed),
-        retry_at=None,
-    )
+    draft.set(attempt=number, phase="Starting" if number == 1 else "Resuming")
     draft.condition("Running", "False", STARTS.reason, STARTS.message)
     draft.condition("Progressing", "False", STARTS.reason, STARTS.message)
-    draft.act(CreateConfigMap(config_map))
     draft.act(
         CreateJob(
             jobs.job(
-                run,
-                uid=uid,
+                settled.run,
+                uid=draft.uid,
                 number=number,
-                image=image,
-                path=path,
-                manifest=objects.name(config_map),
+                image=settled.image,
+                path=settled.path,
+                manifest=settled.manifest,
                 placement=placement,
-                owner=owner,
+                owner=settled.owner,
             )
         )
     )

@@ -38,18 +38,20 @@ def finish(draft: Draft) -> bool:
         succeed(draft, newest)
         return True
     handling = HANDLING[newest.failure_class]
-    spent = budget.exhausted(draft.status.failures, draft.spec.resilience.max_failures)
+    spent = budget.exhausted(draft.status, draft.spec.resilience.max_failures)
     if handling.response is Response.FAIL:
         fail(draft, newest.failure_class, newest.message, newest)
         return True
     if handling.response is Response.RETRY and spent:
-        allowed = draft.spec.resilience.max_failures
-        text = (
-            f"{draft.status.failures} faults, resilience.maxFailures allows {allowed}; last: {newest.message}"
-        )
-        fail(draft, newest.failure_class, text, newest)
+        fail(draft, newest.failure_class, overspent(draft, newest.message), newest)
         return True
     return False
+
+
+def overspent(draft: Draft, last: str) -> str:
+    """How many faults there were, and the last of them, for a person."""
+    allowed = draft.spec.resilience.max_failures
+    return f"{budget.spent(draft.status)} faults, resilience.maxFailures allows {allowed}; last: {last}"
 
 
 def succeed(draft: Draft, newest: Attempt) -> None:
@@ -89,15 +91,16 @@ def fail(draft: Draft, failure: FailureClass, message: str, newest: Attempt | No
 def suspend(draft: Draft) -> None:
     """Stop the attempt and give the slice back; the pod saves inside its grace period."""
     attempts.stop_stray(draft, keep=None)
-    busy = [objects.name(p) for p in draft.live_pods()] or [objects.name(j) for j in draft.fertile_jobs()]
+    live = [*draft.live_pods(), *draft.live_preflight_pods()]
+    busy = [objects.name(p) for p in live] or [objects.name(j) for j in draft.fertile_jobs()]
     draft.set(retry_at=None)
     if busy:
-        text = f"{', '.join(busy)} saves and stops"
+        text = f"{', '.join(busy)} {'saves and stops' if draft.status.attempt else 'stops'}"
         draft.condition("Suspended", "False", "Suspending", text)
         draft.condition("Running", "False", "Suspending", text)
-        for pod in draft.observed.pods:
+        for pod in live:
             over = objects.deletion(pod)
-            if over is not None and not objects.pod_terminal(pod):
+            if over is not None:
                 draft.wake(max(over + timedelta(seconds=6), draft.now + timedelta(seconds=5)))
         return
     if draft.old.phase != "Suspended":

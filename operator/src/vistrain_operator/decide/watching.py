@@ -65,12 +65,8 @@ def watch(draft: Draft) -> None:
     pod = _pod(draft, current)
     job = next((j for j in draft.observed.jobs if objects.name(j) == current.job), None)
     held = waiting(job, pod, draft.observed)
-    if pod is not None and _silent_node(draft, pod):
-        node = pod["spec"]["nodeName"]
-        text = (
-            f"node {node} does not answer; the next attempt starts when it is given up and the grace is over"
-        )
-        held = Waiting("NodeUnreachable", text, warn=True)
+    if pod is not None and (told := silent(draft, pod)) is not None:
+        held = told
     if held is None:
         _runs(draft, current, pod)
     else:
@@ -111,8 +107,13 @@ def _pod(draft: Draft, attempt: Attempt) -> Object | None:
     return next((p for p in draft.observed.pods if objects.uid(p) == attempt.pod_uid), None)
 
 
-def _silent_node(draft: Draft, pod: Object) -> bool:
-    return bool((pod.get("spec") or {}).get("nodeName")) and unreachable(pod, draft.observed.nodes)
+def silent(draft: Draft, pod: Object) -> Waiting | None:
+    """What a pod waits for whose node does not answer; none where it does."""
+    node = (pod.get("spec") or {}).get("nodeName")
+    if not node or not unreachable(pod, draft.observed.nodes):
+        return None
+    text = f"node {node} does not answer; the next pod starts when it is given up and the grace is over"
+    return Waiting("NodeUnreachable", text, warn=True)
 
 
 def _waits(draft: Draft, current: Attempt, pod: Object | None, job: Object | None, held: Waiting) -> None:

@@ -6,8 +6,8 @@ import sys
 
 
 def main() -> None:
-    """Entry point. A run takes stop requests before anything slow is imported."""
-    if "run" in sys.argv[1:2]:
+    """Entry point. What runs in a pod takes stop requests before anything slow is imported."""
+    if sys.argv[1:2] in (["run"], ["preflight"]):
         from vistrain_trainer.engine import signals
 
         signals.install()

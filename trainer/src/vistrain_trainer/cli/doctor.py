@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from vistrain_trainer.cli.manifests import read_volumes
+from vistrain_trainer.cli.manifests import read_folders, read_volumes
 from vistrain_trainer.errors import BadInput
 
 if TYPE_CHECKING:
@@ -28,6 +28,10 @@ def doctor(
         list[str] | None,
         typer.Option("--volume", metavar="CLAIM=DIR", help="Folder of a claim: has its content looked at."),
     ] = None,
+    runs: Annotated[
+        list[str] | None,
+        typer.Option("--run", metavar="NAME=DIR", help="Folder of the run that initialization.run names."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Say what is wrong with a manifest or a run: symptom, cause, remedy.
@@ -42,7 +46,8 @@ def doctor(
     from vistrain_trainer.doctor.examine import examine  # it brings OpenCV, which `--help` does without
 
     try:
-        found = examine(subject, read_volumes(volumes or []))
+        named = read_folders("--run", runs or [])
+        found = examine(subject, read_volumes(volumes or []), runs=named)
     except BadInput as error:
         if as_json:
             typer.echo(json.dumps({"error": str(error)}))

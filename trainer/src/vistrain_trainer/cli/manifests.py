@@ -10,6 +10,8 @@ from vistrain_api.detector import DetectorTraining
 from vistrain_api.manifest import ManifestError, parse, read_yaml
 from vistrain_trainer.errors import BadInput
 
+_MAPPINGS = {"--volume": ("CLAIM", "driving-world=data"), "--run": ("NAME", "earlier=runs/earlier")}
+
 
 def read_manifest(file: Path, settings: Sequence[str] = ()) -> DetectorTraining:
     """The manifest in a file, with `path=value` settings applied before it is validated.
@@ -37,17 +39,23 @@ def read_manifest(file: Path, settings: Sequence[str] = ()) -> DetectorTraining:
 
 def read_volumes(mappings: Sequence[str]) -> dict[str, Path]:
     """Folders by claim from `CLAIM=DIR` mappings. Raises BadInput."""
+    return read_folders("--volume", mappings)
+
+
+def read_folders(option: str, mappings: Sequence[str]) -> dict[str, Path]:
+    """Folders by claim, or by run, from the mappings of an option. Raises BadInput."""
+    meant, example = _MAPPINGS[option]
     folders = {}
     for mapping in mappings:
-        claim, equals, folder = mapping.partition("=")
-        if not (claim and equals and folder):
+        name, equals, folder = mapping.partition("=")
+        if not (name and equals and folder):
             raise BadInput(
-                field="--volume",
+                field=option,
                 value=mapping,
-                problem="is not CLAIM=DIR",
-                remedy="Say --volume driving-world=data",
+                problem=f"is not {meant}=DIR",
+                remedy=f"Say {option} {example}",
             )
-        folders[claim] = Path(folder)
+        folders[name] = Path(folder)
     return folders
 
 

@@ -11,8 +11,9 @@ import typer
 from vistrain_api import protocol
 from vistrain_api.detector import DetectorTraining
 from vistrain_api.failures import FailureClass
-from vistrain_trainer.cli.manifests import read_manifest, read_volumes
+from vistrain_trainer.cli.manifests import read_folders, read_manifest, read_volumes
 from vistrain_trainer.engine.options import PodEnvironment, RunOptions
+from vistrain_trainer.engine.source_run import resolve
 from vistrain_trainer.engine.volumes import Volumes
 from vistrain_trainer.errors import BadInput
 
@@ -29,6 +30,10 @@ def run(
     volumes: Annotated[
         list[str] | None, typer.Option("--volume", metavar="CLAIM=DIR", help="Folder of a claim.")
     ] = None,
+    runs: Annotated[
+        list[str] | None,
+        typer.Option("--run", metavar="NAME=DIR", help="Folder of the run that initialization.run names."),
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps; auto follows the manifest.")] = "auto",
     log_every: Annotated[int, typer.Option(min=1, help="Steps between two rows of log.jsonl.")] = 10,
     port: Annotated[int, typer.Option(help="Port of /metrics and /progress; 0 for none.")] = protocol.PORT,
@@ -38,9 +43,9 @@ def run(
 ) -> None:
     """Train, or go on training, or repeat the result of a finished run.
 
-    The same command with the same output goes on where it was stopped. Exit codes: 0 finished, 3 a gate was
-    not met, 64 bad manifest, data or weights, 74 storage fault, 75 stopped on request with a checkpoint
-    saved.
+    The same command with the same output goes on where it was stopped. Before its first start it looks at
+    data, weights and disk, as `vistrain preflight` does. Exit codes: 0 finished, 3 a gate was not met, 64 bad
+    manifest, data or weights, 74 storage fault, 75 stopped on request with a checkpoint saved.
 
     Example: vistrain run -f examples/quickstart.yaml --volume driving-world=data/driving-world --output
     runs/a
@@ -52,17 +57,21 @@ def run(
     try:
         manifest = read_manifest(file, settings or [])
         folders = read_volumes(volumes or [])
+        output = output or _default_output(manifest, folders, pod)
+        manifest, more = resolve(manifest, read_folders("--run", runs or []), output)
     except BadInput as error:
         _refuse(error, pod)
         raise typer.Exit(int(error.exit_code)) from None
     options = RunOptions(
-        output=output or _default_output(manifest, folders, pod),
-        volumes=Volumes(folders, in_pod=pod.in_pod),
+        output=output,
+        volumes=Volumes(folders | more, in_pod=pod.in_pod),
         device=device,
         log_every=log_every,
         port=port,
         pod=pod,
     )
+    if not pod.in_pod:  # there it was done before, in a pod without a slice
+        _look_first(manifest, options)
     from vistrain_trainer.engine.run import run as run_attempt
 
     code = run_attempt(manifest, options)
@@ -72,6 +81,24 @@ def run(
             typer.echo(result.read_text(encoding="utf-8").strip())
     sys.stdout.flush()
     raise typer.Exit(code)
+
+
+def _look_first(manifest: DetectorTraining, options: RunOptions) -> None:
+    """End the process where the run could not start; a run that has begun is not looked at again."""
+    from vistrain_trainer.cli.preflight import look
+    from vistrain_trainer.doctor.preflight import begun
+    from vistrain_trainer.engine.failures import explain
+    from vistrain_trainer.errors import StorageFault
+
+    if begun(options.output):
+        return
+    try:
+        _, _, end = look(manifest, options.output, options.volumes, options.pod)
+    except StorageFault as fault:
+        end = explain(fault)
+        typer.echo(f"error: {fault}", err=True)
+    if end.exit_code:
+        raise typer.Exit(int(end.exit_code))
 
 
 def _default_output(manifest: DetectorTraining, folders: dict[str, Path], pod: PodEnvironment) -> Path:

@@ -16,6 +16,7 @@ from vistrain_trainer.doctor import (
     run_checks,
     settings_checks,
     volume_checks,
+    weights_checks,
 )
 from vistrain_trainer.doctor.content_checks import RunCase
 from vistrain_trainer.doctor.evidence import RunEvidence
@@ -25,7 +26,12 @@ from vistrain_trainer.doctor.refusal import Refusal
 from vistrain_trainer.doctor.story import facts, tell
 from vistrain_trainer.errors import BadInput
 
-MANIFEST_CHECKS = (*settings_checks.CHECKS, *data_checks.CHECKS, *volume_checks.CHECKS)
+MANIFEST_CHECKS = (
+    *settings_checks.CHECKS,
+    *data_checks.CHECKS,
+    *volume_checks.CHECKS,
+    *weights_checks.CHECKS,
+)
 RUN_CHECKS = (*run_checks.CHECKS, *content_checks.RUN_CHECKS)
 ALL_CHECKS: tuple[Check[Any], ...] = (
     *refusal.CHECKS,
@@ -64,12 +70,19 @@ class Diagnosis:
         }
 
 
-def examine(path: Path, folders: Mapping[str, Path], now: datetime | None = None) -> Diagnosis:
+def examine(
+    path: Path,
+    folders: Mapping[str, Path],
+    now: datetime | None = None,
+    *,
+    runs: Mapping[str, Path] | None = None,
+) -> Diagnosis:
     """Look at a manifest file or a run folder; nothing is written.
 
     Args:
         path: of either.
         folders: folder by claim.
+        runs: folder by name of run, for a manifest that starts from one.
         now: the present time in UTC, when it is not the clock's.
 
     Raises:
@@ -78,7 +91,7 @@ def examine(path: Path, folders: Mapping[str, Path], now: datetime | None = None
     try:
         if path.is_dir():
             return _examine_run(RunEvidence(path, now or datetime.now(UTC)), folders)
-        return _examine_manifest(path, folders)
+        return _examine_manifest(path, folders, runs or {})
     except OSError as error:
         raise BadInput(
             field="SUBJECT",
@@ -88,7 +101,7 @@ def examine(path: Path, folders: Mapping[str, Path], now: datetime | None = None
         ) from error
 
 
-def _examine_manifest(path: Path, folders: Mapping[str, Path]) -> Diagnosis:
+def _examine_manifest(path: Path, folders: Mapping[str, Path], runs: Mapping[str, Path]) -> Diagnosis:
     values = None
     try:
         values = read_yaml(path.read_text(encoding="utf-8"))
@@ -102,7 +115,7 @@ def _examine_manifest(path: Path, folders: Mapping[str, Path]) -> Diagnosis:
         why = "the manifest is not valid yet"
         unseen = [NotLookedAt(check.identifier, why) for check in MANIFEST_CHECKS]
         return Diagnosis(str(path), "manifest", findings, unseen)
-    findings, unseen = look(MANIFEST_CHECKS, ManifestCase(manifest, folders))
+    findings, unseen = look(MANIFEST_CHECKS, ManifestCase(manifest, folders, runs=runs))
     return Diagnosis(str(path), "manifest", findings, unseen)
 
 

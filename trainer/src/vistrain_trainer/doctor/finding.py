@@ -30,6 +30,10 @@ class Finding:
     check: str = ""
     """Identifier of the check; set by the check."""
 
+    def sentence(self) -> str:
+        """All of it in one line."""
+        return f"{self.field}: {self.symptom}. {self.cause}. {self.remedy}"
+
 
 @dataclass(frozen=True)
 class NotLookedAt:
@@ -67,7 +71,7 @@ def refused(error: BadInput) -> Finding:
     return Finding(
         severity="error",
         field=error.field,
-        symptom=f"`vistrain run` ends with exit code {int(error.exit_code)}: {error.problem}",
+        symptom=f"The run is refused at its start: {error.problem}",
         cause=f"{error.field} is {error.value}",
         remedy=error.remedy,
     )

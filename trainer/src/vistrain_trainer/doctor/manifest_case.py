@@ -9,8 +9,10 @@ from pathlib import Path
 
 from vistrain_api.dataset import DetectionSplit
 from vistrain_api.detector import DetectorTraining
+from vistrain_api.initialization import CheckpointRef
 from vistrain_trainer.data.coco import CocoDetection
 from vistrain_trainer.doctor.finding import Unseen
+from vistrain_trainer.engine import source_run
 from vistrain_trainer.engine.volumes import Volumes
 from vistrain_trainer.errors import BadInput
 
@@ -23,10 +25,16 @@ class ManifestCase:
     folders: Mapping[str, Path] = field(default_factory=dict)
     """Folder by claim, as `--volume` names them."""
     folder: Path | None = None
-    """The run folder, where the manifest came from one."""
+    """The run folder, where it is known."""
+    runs: Mapping[str, Path] = field(default_factory=dict)
+    """Folder by name of run, as `--run` names them."""
+    volumes: Volumes | None = None
+    """Where a start finds its claims: then a claim without a folder is refused, and not left out."""
 
     def claim(self, name: str, at: str, sub_path: str | None = None) -> Path:
         """The folder of a claim, which the field `at` names. Raises Unseen, BadInput."""
+        if self.volumes is not None:
+            return self.volumes.folder(name, at, sub_path)
         if name not in self.folders:
             raise Unseen(f"say --volume {name}=DIR to have this looked at")
         return Volumes(self.folders, in_pod=False).folder(name, at, sub_path)
@@ -45,6 +53,26 @@ class ManifestCase:
         checkpoint = self.manifest.spec.checkpoint
         root = self.claim(checkpoint.volume.claim_name, "spec.checkpoint.volume.claimName")
         return root / (checkpoint.path or self.manifest.metadata.name)
+
+    @cached_property
+    def initial_checkpoint(self) -> CheckpointRef | None:
+        """The checkpoint that the run starts from, also by another run's name. Raises Unseen, BadInput."""
+        initialization = self.manifest.spec.initialization
+        if initialization.run is None:
+            return initialization.checkpoint
+        name = initialization.run.name
+        if name not in self.runs:
+            raise Unseen(f"say --run {name}=DIR to have this looked at")
+        resolved, _ = source_run.resolve(self.manifest, {name: self.runs[name]})
+        return resolved.spec.initialization.checkpoint
+
+    def initial_folder(self, checkpoint: CheckpointRef) -> Path:
+        """Where that checkpoint is. Raises Unseen, BadInput."""
+        run = self.manifest.spec.initialization.run
+        if run is not None:
+            return self.runs[run.name] / checkpoint.path
+        at = "spec.initialization.checkpoint.volume.claimName"
+        return self.claim(checkpoint.volume.claim_name, at) / checkpoint.path
 
     @property
     def stated_splits(self) -> dict[str, DetectionSplit]:

@@ -58,21 +58,36 @@ def _memory(case: ManifestCase) -> Iterator[Finding]:
         place, field = f"{spec.resources.memory} of host memory", "spec.resources.memory"
     else:
         return  # how much a whole GPU has is known only where it is
-    batch = spec.schedule.batch_size
+    schedule = spec.schedule
+    batch = schedule.micro_batch_size or schedule.batch_size
     least = needs.memory(batch)
     if least <= room:
         return
     fitting = needs.largest_batch(room)
     larger = f"take a larger {field} (at least {gigabytes(least)})"
+    cause = (
+        f"{spec.model.display()} needs at least {gigabytes(least)} for it: "
+        f"{gigabytes(needs.per_image)} an image and {gigabytes(needs.fixed)} besides. The {place} has "
+        f"{gigabytes(room)}"
+    )
+    stated = "microBatchSize" if schedule.micro_batch_size else "batchSize"
+    shrinks = accelerator.mig is not None and spec.resilience.on_gpu_out_of_memory == "shrinkMicroBatch"
+    if shrinks and fitting:
+        yield Finding(
+            severity="warning",
+            field=f"spec.schedule.{stated}",
+            symptom=f"Not all {batch} images of a step fit at once: it is done in micro-batches of at most "
+            f"{fitting}, of which batch norm sees one at a time",
+            cause=cause,
+            remedy=f"Set spec.schedule.microBatchSize to {fitting} or less to begin with it, or {larger}",
+        )
+        return
     yield Finding(
         severity="error",
-        field="spec.schedule.batchSize",
+        field=f"spec.schedule.{stated}",
         symptom=f"The first step ends out of memory at batch {batch}",
-        cause=f"{spec.model.display()} needs at least {gigabytes(least)} for it: "
-        f"{gigabytes(needs.per_image)} an image and {gigabytes(needs.fixed)} besides. The {place} has "
-        f"{gigabytes(room)}",
-        remedy=f"Set spec.schedule.batchSize to {fitting} at most (less to be safe), with the rate per image "
-        f"kept, or {larger}"
+        cause=cause,
+        remedy=f"Set spec.schedule.microBatchSize to {fitting} at most (less to be safe), or {larger}"
         if fitting
         else f"Not one image fits: lower spec.model.yolox.inputSize, or {larger}",
     )
@@ -120,8 +135,8 @@ CHECKS = (
     RANDOM_WEIGHTS,
     Check(
         "memory",
-        "batch size, input size and precision, against the slice or the host's memory",
-        "a batch that cannot fit; the largest that may",
+        "micro-batch, input size and precision, against the slice or the host's memory",
+        "images that cannot fit at once; how many may",
         _memory,
     ),
     Check(

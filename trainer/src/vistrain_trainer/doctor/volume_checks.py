@@ -20,20 +20,27 @@ _START = "spec.initialization"
 
 
 def _initial_weights(case: ManifestCase) -> Iterator[Finding]:
-    initialization = case.manifest.spec.initialization
-    if initialization.weights is not None:
-        yield from _weights_file(case, initialization.weights)
-    if initialization.checkpoint is not None:
-        yield from _checkpoint(case, initialization.checkpoint)
+    weights = case.manifest.spec.initialization.weights
+    if weights is not None:
+        yield from _weights_file(case, weights)
+    checkpoint = case.initial_checkpoint
+    if checkpoint is not None:
+        yield from _checkpoint(case, checkpoint)
+
+
+def stated_files(case: ManifestCase, weights: Weights) -> Iterator[tuple[str, Path, WeightsFile]]:
+    """Field, path and entry of each file of weights, in the order in which they are tried."""
+    field = f"{_START}.weights"
+    stated: list[tuple[str, WeightsFile]] = [(field, weights)]
+    stated += [(f"{field}.fallbacks[{number}]", entry) for number, entry in enumerate(weights.fallbacks)]
+    for at, entry in stated:
+        yield at, case.claim(entry.volume.claim_name, f"{at}.volume.claimName") / entry.path, entry
 
 
 def _weights_file(case: ManifestCase, weights: Weights) -> Iterator[Finding]:
     field = f"{_START}.weights"
-    stated: list[tuple[str, WeightsFile]] = [(field, weights)]
-    stated += [(f"{field}.fallbacks[{number}]", entry) for number, entry in enumerate(weights.fallbacks)]
     looked_at = []
-    for at, entry in stated:
-        path = case.claim(entry.volume.claim_name, f"{at}.volume.claimName") / entry.path
+    for at, path, entry in stated_files(case, weights):
         looked_at.append(str(path))
         if not path.is_file():
             continue
@@ -56,10 +63,19 @@ def _weights_file(case: ManifestCase, weights: Weights) -> Iterator[Finding]:
 
 
 def _checkpoint(case: ManifestCase, reference: CheckpointRef) -> Iterator[Finding]:
-    field = f"{_START}.checkpoint"
-    folder = case.claim(reference.volume.claim_name, f"{field}.volume.claimName") / reference.path
+    field, folder = f"{_START}.checkpoint", case.initial_folder(reference)
     try:
-        open_checkpoint(folder).verify()
+        stored = open_checkpoint(folder)
+        if reference.sha256 is not None and stored.sha256 != reference.sha256:
+            yield Finding(
+                severity="error",
+                field=f"{field}.sha256",
+                symptom="The run is refused at its start: the checkpoint is not the one stated",
+                cause=f"{folder} has the digest {stored.sha256}, not {reference.sha256}",
+                remedy="Name the checkpoint that is meant, or state this digest",
+            )
+            return
+        stored.verify()
     except TornCheckpoint as torn:
         yield Finding(
             severity="error",

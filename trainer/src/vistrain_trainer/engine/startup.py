@@ -105,6 +105,13 @@ def build_state(manifest: DetectorTraining, prepared: Prepared, options: RunOpti
     schedule = manifest.spec.schedule
     device = prepared.machine.device
     seed_everything(schedule.seed)
+    if manifest.spec.initialization.run is not None:  # whoever calls the engine resolves it first
+        raise BadInput(
+            field="spec.initialization.run",
+            value=manifest.spec.initialization.run.name,
+            problem="it was not resolved to a checkpoint, and the run would start from random weights",
+            remedy="Say --run NAME=DIR, or state spec.initialization.checkpoint",
+        )
     model = prepared.task.build()
     average = WeightAverage(model, schedule.ema.decay, schedule.ema.tau) if schedule.ema.enabled else None
     if manifest.spec.initialization.checkpoint is not None:
@@ -162,6 +169,13 @@ def _load_initial(
     folder = options.volumes.folder(reference.volume.claim_name, f"{field}.volume.claimName") / reference.path
     try:
         stored = open_checkpoint(folder)
+        if reference.sha256 not in (None, stored.sha256):
+            raise BadInput(
+                field=f"{field}.sha256",
+                value=reference.sha256,
+                problem=f"{folder} has the digest {stored.sha256}",
+                remedy="Name the checkpoint that is meant, or state this digest",
+            )
         stored.verify()
         state = stored.load()
     except (TornCheckpoint, OSError) as error:
