@@ -36,6 +36,9 @@ class Scratch(Contract):
     """Random weights, from the run's seed."""
 
 
+Kept = Literal["fresh", "keep"]
+
+
 class RunRef(Contract):
     """The checkpoint of another run in the same namespace; which one is settled at the first start."""
 
@@ -43,10 +46,13 @@ class RunRef(Contract):
     """Name of the run."""
     checkpoint: Literal["best", "last"] = "best"
     """Which of its checkpoints; that run must have ended, so that the choice is final."""
+    optimizer: Kept = "fresh"
+    """fresh: its weights and average start a new run. keep: its optimiser goes on too, as when a run is
+    extended; model and classes must then be the same."""
 
 
 class CheckpointRef(Contract):
-    """A Vistrain run folder's checkpoint on a volume: its weights and EMA start a new run."""
+    """A Vistrain run folder's checkpoint on a volume: its weights and average start a new run."""
 
     volume: VolumeRef
     """Volume that holds the checkpoint."""
@@ -54,6 +60,9 @@ class CheckpointRef(Contract):
     """Checkpoint folder inside the volume, such as runs/a/checkpoints/step-000000120."""
     sha256: Sha256 | None = None
     """Digest that its state file must have, in hexadecimal: `vistrain checkpoint list` shows it."""
+    optimizer: Kept = "fresh"
+    """fresh: a new optimiser. keep: the checkpoint's goes on, as when a run is extended; model and classes
+    must then be the same."""
 
 
 class Initialization(Contract):

@@ -143,7 +143,7 @@ class TinyTask:
         self.batches_from = first
         return TinyBatches(first, end, self._size)
 
-    def build(self) -> nn.Module:
+    def build(self, *, initialize: bool = True) -> nn.Module:
         if self._steep:
             linear = [nn.Flatten(), nn.Linear(768, 8), nn.Dropout(0.2), nn.Linear(8, 1)]
             return nn.Sequential(*linear).to(self._context.device)

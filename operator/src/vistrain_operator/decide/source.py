@@ -48,7 +48,7 @@ def _found(reference: RunRef, source: Object | None, namespace: str) -> Checkpoi
     folder, sha256 = path
     try:
         volume = VolumeRef(claim_name=source["spec"]["checkpoint"]["volume"]["claimName"])
-        return CheckpointRef(volume=volume, path=folder, sha256=sha256)
+        return CheckpointRef(volume=volume, path=folder, sha256=sha256, optimizer=reference.optimizer)
     except ValidationError as error:  # such as a path that became too long
         return f"{what}: its checkpoint {folder} cannot be named: {error.errors()[0]['msg']}"
 

@@ -6,6 +6,7 @@ import typer
 
 from vistrain_trainer.cli.checkpoint import app as checkpoint_app
 from vistrain_trainer.cli.doctor import doctor
+from vistrain_trainer.cli.extend import extend
 from vistrain_trainer.cli.preflight import preflight
 from vistrain_trainer.cli.run import run
 from vistrain_trainer.cli.validate import validate
@@ -19,6 +20,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(run)
+app.command()(extend)
 app.command()(validate)
 app.command()(preflight)
 app.command()(doctor)

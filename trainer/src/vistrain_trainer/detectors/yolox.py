@@ -55,8 +55,8 @@ class YoloxTask:
         """Batches of the positions [first, end); workers are forked in the call."""
         return self._data.training_batches(first, end, pin_memory=self._context.pin_memory)
 
-    def build(self) -> YoloxModel:
-        """The model with the stated initial weights, in train mode.
+    def build(self, *, initialize: bool = True) -> YoloxModel:
+        """The model with the stated initial weights, or any where those are not asked for, in train mode.
 
         Fresh weights are drawn on the CPU, so that a seed gives the same ones on every device.
 
@@ -65,7 +65,9 @@ class YoloxTask:
         """
         model = YoloxModel(self._yolox.variant, len(self._classes))
         initialization = self._spec.initialization
-        if initialization.weights is not None:
+        if not initialize:
+            self._notes = []
+        elif initialization.weights is not None:
             self._notes = self._start_from(model, initialization.weights)
         elif initialization.scratch is not None:
             self._notes = [f"random weights of seed {self._spec.schedule.seed}"]

@@ -107,6 +107,7 @@ def _found(reference: RunRef, runs: Mapping[str, Path]) -> CheckpointRef:
         volume=VolumeRef(claim_name=claim_of(reference.name)),
         path=str(named["path"]),
         sha256=stored.sha256,
+        optimizer=reference.optimizer,
     )
 
 

@@ -7,12 +7,12 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import structlog
-from torch import nn
 
 from vistrain_api.detector import DetectorTraining
-from vistrain_trainer.engine.checkpoint import FORMAT, StoredCheckpoint, TornCheckpoint, open_checkpoint
+from vistrain_trainer.engine.checkpoint import FORMAT, StoredCheckpoint
 from vistrain_trainer.engine.devices import Environment, Machine, find_machine
 from vistrain_trainer.engine.ema import WeightAverage
+from vistrain_trainer.engine.initial import start_from_checkpoint
 from vistrain_trainer.engine.optimizer import make_optimizer
 from vistrain_trainer.engine.options import RunOptions
 from vistrain_trainer.engine.precision import Precision, resolve_precision
@@ -100,25 +100,17 @@ def find_checkpoint(store: CheckpointStore, claim: str, board: ProgressBoard) ->
     return found
 
 
-def build_state(manifest: DetectorTraining, prepared: Prepared, options: RunOptions) -> TrainingState:
-    """The state at step 0."""
+def build_state(
+    manifest: DetectorTraining, prepared: Prepared, options: RunOptions, *, resumes: bool = False
+) -> TrainingState:
+    """The state at step 0. When the run resumes, whatever it starts from is not read: all is restored."""
     schedule = manifest.spec.schedule
     device = prepared.machine.device
     seed_everything(schedule.seed)
-    if manifest.spec.initialization.run is not None:  # whoever calls the engine resolves it first
-        raise BadInput(
-            field="spec.initialization.run",
-            value=manifest.spec.initialization.run.name,
-            problem="it was not resolved to a checkpoint, and the run would start from random weights",
-            remedy="Say --run NAME=DIR, or state spec.initialization.checkpoint",
-        )
-    model = prepared.task.build()
+    model = prepared.task.build(initialize=not resumes)
     average = WeightAverage(model, schedule.ema.decay, schedule.ema.tau) if schedule.ema.enabled else None
-    if manifest.spec.initialization.checkpoint is not None:
-        _load_initial(manifest, prepared.task, options, model, average)
     optimizer = make_optimizer(schedule.optimizer, prepared.task.parameter_groups(model), device)
-    stage("startup.built")
-    return TrainingState(
+    state = TrainingState(
         model=model,
         average=average,
         optimizer=optimizer,
@@ -126,6 +118,11 @@ def build_state(manifest: DetectorTraining, prepared: Prepared, options: RunOpti
         losses=LossSums(device),
         micro_batch=schedule.micro_batch_size or schedule.batch_size,
     )
+    if not resumes:
+        for note in start_from_checkpoint(manifest, prepared.task, options.volumes, state):
+            log.info(note)
+    stage("startup.built")
+    return state
 
 
 def restore(
@@ -153,41 +150,3 @@ def checkpoint_meta(prepared: Prepared, *, attempt: int, token: int, spec_digest
         "precision": prepared.precision,
         "environment": asdict(prepared.environment),
     }
-
-
-def _load_initial(
-    manifest: DetectorTraining,
-    task: Task,
-    options: RunOptions,
-    model: nn.Module,
-    average: WeightAverage | None,
-) -> None:
-    """Start weights and average from another run's checkpoint."""
-    reference = manifest.spec.initialization.checkpoint
-    assert reference is not None
-    field = "spec.initialization.checkpoint"
-    folder = options.volumes.folder(reference.volume.claim_name, f"{field}.volume.claimName") / reference.path
-    try:
-        stored = open_checkpoint(folder)
-        if reference.sha256 not in (None, stored.sha256):
-            raise BadInput(
-                field=f"{field}.sha256",
-                value=reference.sha256,
-                problem=f"{folder} has the digest {stored.sha256}",
-                remedy="Name the checkpoint that is meant, or state this digest",
-            )
-        stored.verify()
-        state = stored.load()
-    except (TornCheckpoint, OSError) as error:
-        raise BadInput(
-            field=f"{field}.path",
-            value=reference.path,
-            problem=f"{folder} is not a whole checkpoint ({error})",
-            remedy="Name a folder such as runs/a/checkpoints/step-000000120: see `vistrain checkpoint list`",
-        ) from error
-    notes = task.load(model, state["model"], str(folder), stored.meta["task"])
-    if average is not None:
-        source = state["model"] if state["ema"] is None else state["ema"]["weights"]
-        task.load(average.model, source, str(folder), stored.meta["task"])
-    for note in notes:
-        log.info(note)

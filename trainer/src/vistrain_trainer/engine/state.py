@@ -144,7 +144,7 @@ class TrainingState:
     def restore(self, state: Mapping[str, Any]) -> None:
         """Take over a stored state; its tensors are copied."""
         self.restore_weights(state)
-        self.optimizer.load_state_dict(_copied(state["optimizer"]))
+        self.restore_optimizer(state["optimizer"])
         self.precision.restore(dict(state["scaler"]))
         self.losses.restore(state["losses"])
         self.step = state["step"]
@@ -154,6 +154,10 @@ class TrainingState:
         self.roll_backs = state["roll_backs"]
         self.restore_judged(state["judged"])
         restore_random_state(state["random"])
+
+    def restore_optimizer(self, optimizer: Mapping[str, Any]) -> None:
+        """Take over the stored state of an optimiser of the same kind and parameters; tensors are copied."""
+        self.optimizer.load_state_dict(_copied(dict(optimizer)))
 
     def restore_judged(self, judged: Mapping[str, Any]) -> None:
         """Take over what `judged` gave."""

@@ -94,11 +94,12 @@ class Task(Protocol):
         """Batches of the positions [first, end), a function of (seed, position) only."""
         ...
 
-    def build(self) -> nn.Module:
+    def build(self, *, initialize: bool = True) -> nn.Module:
         """The model with its initial weights on the context's device, in train mode.
 
         Reads the stated initialisation; random weights come from torch's generator, which the engine seeds
         right before. With `initialization.checkpoint` it builds as for scratch, and the engine calls `load`.
+        Without `initialize` nothing is read: a checkpoint of the run itself is restored next.
         """
         ...
 

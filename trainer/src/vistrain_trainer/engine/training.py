@@ -76,7 +76,7 @@ def train(
             step=restored_step or 0,
             epoch=(restored_step or 0) // prepared.task.steps_per_epoch,
         )
-        state = build_state(manifest, prepared, options)
+        state = build_state(manifest, prepared, options, resumes=found is not None)
         for note in prepared.task.initialization_notes() if found is None else []:
             log.info(note)
             board.note(note)
