@@ -14,6 +14,7 @@ from vistrain_trainer.errors import BadInput
 from vistrain_trainer.evaluation.artifact import EvaluationArtifact, Picture, read_detections
 from vistrain_trainer.evaluation.coco_metrics import GroundTruth, metrics
 from vistrain_trainer.evaluation.confusion import confusion_matrix
+from vistrain_trainer.evaluation.matches import match_images
 from vistrain_trainer.evaluation.operating import operating
 from vistrain_trainer.evaluation.precision_recall import precision_recall
 from vistrain_trainer.evaluation.slices import slices
@@ -38,6 +39,7 @@ PICTURE = "pictures/random-1-2.jpg"
 def artifact() -> EvaluationArtifact:
     """The evaluation of three detections; no bicycle is there."""
     curves = GroundTruth(DOCUMENT, IDS).curves(ROWS)
+    matches = match_images(DOCUMENT, IDS, ROWS, confidence=0.01)
     return EvaluationArtifact(
         split="validation",
         sources=(WeightsSource("checkpoints/step-000000120", "ab" * 32, "small", 120, 3),),
@@ -53,7 +55,7 @@ def artifact() -> EvaluationArtifact:
         detections=3,
         metrics={**metrics(curves, IDS, CLASSES), "valLoss": 1.5},
         curves=precision_recall(curves, IDS, CLASSES),
-        operating=(operating(DOCUMENT, IDS, CLASSES, ROWS, chosen="stated", confidence=0.01),),
+        operating=(operating(matches, CLASSES, chosen="stated", confidence=0.01),),
         confusion=confusion_matrix(DOCUMENT, IDS, CLASSES, ROWS, confidence=0.01),
         slices=slices(DOCUMENT, IDS, CLASSES, ROWS),
         pictures=(Picture(PICTURE, "2.jpg", 2, "random", 0.5, boxes=0, missed=0, false=0),),

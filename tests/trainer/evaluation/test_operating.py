@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from vistrain_trainer.evaluation.matches import match_images
 from vistrain_trainer.evaluation.operating import Counted, Operating, operating
 
 IDS, CLASSES = (7, 2, 30), ("car", "bus", "bicycle")
@@ -30,7 +31,8 @@ def world(*annotations: tuple[int, int, int]) -> dict[str, Any]:
 
 def counted(document: dict[str, Any], rows: list[list[float]], confidence: float) -> Operating:
     array = np.array(rows, np.float64).reshape(-1, 7)
-    return operating(document, IDS, CLASSES, array, chosen="stated", confidence=confidence)
+    matches = match_images(document, IDS, array, confidence=confidence)
+    return operating(matches, CLASSES, chosen="stated", confidence=confidence)
 
 
 def test_counts_by_class_and_confidence() -> None:

@@ -6,6 +6,8 @@ import typer
 
 from vistrain_trainer.cli.checkpoint import app as checkpoint_app
 from vistrain_trainer.cli.doctor import doctor
+from vistrain_trainer.cli.evaluate import evaluate
+from vistrain_trainer.cli.predict import predict
 from vistrain_trainer.cli.run import run
 from vistrain_trainer.cli.validate import validate
 from vistrain_trainer.data.cli import app as prepare_app
@@ -19,6 +21,8 @@ app = typer.Typer(
 )
 app.command()(run)
 app.command()(validate)
+app.command()(evaluate)
+app.command()(predict)
 app.command()(doctor)
 app.add_typer(checkpoint_app, name="checkpoint")
 app.add_typer(prepare_app, name="prepare")

@@ -96,20 +96,29 @@ def put_folder(target: Path, fill: Callable[[Path], None]) -> None:
     A kill leaves the old folder, the new one, or, for a moment between two renames, none.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    partial, gone = (target.with_name(f".{target.name}.{kind}") for kind in ("partial", "discarded"))
-    for left in (partial, gone):
-        shutil.rmtree(left, ignore_errors=True)
+    partial = target.with_name(f".{target.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
     try:
         partial.mkdir()
         fill(partial)
         for folder in (partial, *(path for path in partial.rglob("*") if path.is_dir())):
             sync_folder(folder)
-        if target.exists():
-            target.rename(gone)
-        partial.rename(target)
+        rename_over(partial, target)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
-        if gone.exists() and not target.exists():
+        raise
+
+
+def rename_over(folder: Path, target: Path) -> None:
+    """Give a folder the name of another on the same volume, which is removed once it is replaced."""
+    gone = target.with_name(f".{target.name}.discarded")
+    shutil.rmtree(gone, ignore_errors=True)
+    if target.exists():
+        target.rename(gone)
+    try:
+        folder.rename(target)
+    except BaseException:
+        if gone.exists():
             gone.rename(target)
         raise
     sync_folder(target.parent)

@@ -85,6 +85,8 @@ class EvaluationArtifact:
     """At the last confidence of `operating`, which it states."""
     slices: Slices
     pictures: tuple[Picture, ...]
+    notes: tuple[str, ...] = ()
+    """What could not be judged, and why."""
 
     def write(
         self, folder: Path, detections: Sequence[Mapping[str, Any]], pictures: Mapping[str, bytes]

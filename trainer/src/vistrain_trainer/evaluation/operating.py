@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
-from vistrain_trainer.evaluation.confusion import confusion_matrix
+from vistrain_trainer.evaluation.matches import ImageMatches
 
 Choice = Literal["stated", "best F1"]
 
@@ -47,51 +47,50 @@ class Operating:
 
 
 def operating(
-    document: Mapping[str, Any],
-    category_ids: Sequence[int],
+    matches: Mapping[int, ImageMatches],
     classes: Sequence[str],
-    rows: np.ndarray,
     *,
     chosen: Choice,
     confidence: float,
     iou: float = 0.5,
 ) -> Operating:
-    """Count class by class, each matched by COCO's rule as if there were no other.
+    """Count what was matched at one confidence and overlap.
 
     Args:
-        document: of COCO's form; annotations of other categories do not count.
-        category_ids: COCO id of each class.
-        classes: name of each class, in the same order.
-        rows: (n, 7) float64 image id, x, y, w, h, score, class index.
+        matches: of every image, made with this confidence and overlap.
+        classes: name of each class, in the order of the class index.
         chosen: why this confidence.
-        confidence: between 0 and 1.
-        iou: above 0, at most 1.
-
-    Raises:
-        BadInput: a threshold out of its bounds, or a detection in an image that the document does not list.
+        confidence: as of the matches.
+        iou: as of the matches.
     """
-    by_class: dict[str, Counted | None] = {}
-    for index, (category, name) in enumerate(zip(category_ids, classes, strict=True)):
-        alone = rows[rows[:, 6] == index].copy()
-        alone[:, 6] = 0
-        counts = confusion_matrix(document, [category], [name], alone, confidence=confidence, iou=iou).counts
-        right, missed, false = counts[0][0], counts[0][1], counts[1][0]
-        by_class[name] = _counted(right, false, missed) if right + missed > 0 else None
-    known = [one for one in by_class.values() if one is not None]
-    pooled = _counted(*(sum(getattr(one, name) for one in known) for name in ("right", "false", "missed")))
+    right, false, missed = (np.zeros(len(classes), np.int64) for _ in range(3))
+    for one in matches.values():
+        _count(missed, one.truth.classes[one.missed])
+        _count(right, one.truth.classes[~one.missed & ~one.truth.crowd])
+        _count(false, one.detected[one.false, 6])
+    known = right + missed > 0
+    by_class = {
+        name: _counted(right[at], false[at], missed[at]) if known[at] else None
+        for at, name in enumerate(classes)
+    }
+    pooled = _counted(*(counts[known].sum() for counts in (right, false, missed)))
     return Operating(chosen, confidence, iou, pooled, by_class)
 
 
-def _counted(right: int, false: int, missed: int) -> Counted:
+def _count(counts: np.ndarray, class_indices: np.ndarray) -> None:
+    np.add.at(counts, class_indices.astype(np.int64), 1)
+
+
+def _counted(right: np.int64, false: np.int64, missed: np.int64) -> Counted:
     return Counted(
-        right=right,
-        false=false,
-        missed=missed,
+        right=int(right),
+        false=int(false),
+        missed=int(missed),
         precision=_ratio(right, right + false),
         recall=_ratio(right, right + missed),
         f1=_ratio(2 * right, 2 * right + false + missed),
     )
 
 
-def _ratio(part: int, whole: int) -> float | None:
-    return part / whole if whole else None
+def _ratio(part: np.int64, whole: np.int64) -> float | None:
+    return float(part / whole) if whole else None
