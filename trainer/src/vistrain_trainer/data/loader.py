@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from vistrain_trainer.data.coco_file import ImageRecord
 from vistrain_trainer.data.letterbox import letterbox, padded_labels, to_planes
 from vistrain_trainer.data.samples import TrainingSamples
 from vistrain_trainer.data.stream import SampleStream
@@ -37,20 +38,11 @@ class TrainingBatch(NamedTuple):
     """The global step that the batch is for."""
 
 
-class Identified(Protocol):
-    """An image that has a number."""
-
-    @property
-    def id(self) -> int:
-        """What detections name it by."""
-        ...
-
-
-class ImageSource(Protocol):
+class StoredImages(Protocol):
     """Images to look at, and their boxes where they are known."""
 
     @property
-    def images(self) -> Sequence[Identified]:
+    def images(self) -> Sequence[ImageRecord]:
         """The images in order."""
         ...
 
@@ -187,7 +179,7 @@ def training_batches(
 
 
 def evaluation_batches(
-    dataset: ImageSource,
+    dataset: StoredImages,
     height: int,
     width: int,
     batch_size: int,
@@ -201,21 +193,20 @@ def evaluation_batches(
     def make(number: int) -> EvaluationBatch:
         chosen = range(number * batch_size, min((number + 1) * batch_size, count))
         most = max(1, *(len(dataset.labels(index)) for index in chosen))
-        images, ratios, labels, sizes = [], [], [], []
+        images, ratios, labels = [], [], []
         for index in chosen:
-            read = dataset.read_image(index)
-            sizes.append((read.shape[0], read.shape[1]))
-            image, ratio = letterbox(read, height, width)
+            image, ratio = letterbox(dataset.read_image(index), height, width)
             boxes = dataset.labels(index).copy()
             boxes[:, :4] *= ratio
             images.append(to_planes(image))
             ratios.append(ratio)
             labels.append(padded_labels(boxes, most))
+        records = [dataset.images[index] for index in chosen]
         return EvaluationBatch(
             images=torch.from_numpy(np.stack(images)),
             ratios=ratios,
-            image_ids=[dataset.images[index].id for index in chosen],
-            sizes=sizes,
+            image_ids=[record.id for record in records],
+            sizes=[(record.height, record.width) for record in records],
             labels=torch.from_numpy(np.stack(labels)),
         )
 

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import torch
 
-from vistrain_trainer.data.loader import ImageSource
+from vistrain_trainer.data.loader import StoredImages
 from vistrain_trainer.detectors.stored import Network, StoredDetector, build
 from vistrain_trainer.engine.precision import Precision, resolve_precision
 from vistrain_trainer.errors import BadInput
@@ -77,7 +77,7 @@ class DetectorGroup:
         self._workers = spec.dataset.loader.workers
         self._networks = [build(member, device) for member in members]
 
-    def find(self, source: ImageSource, advance: Callable[[int], None] = lambda images: None) -> Inferred:
+    def find(self, source: StoredImages, advance: Callable[[int], None] = lambda images: None) -> Inferred:
         """Run the members over the images, one after the other, and merge what they find.
 
         Args:
@@ -92,7 +92,7 @@ class DetectorGroup:
         if len(found) == 1:
             return found[0]
         rows = merge([one.rows for one in found], self.thresholds, self._method)
-        return Inferred(rows, None, found[0].sizes)
+        return Inferred(rows, None)
 
     def judged(self, split: str) -> Judged:
         """What an examination of this group states."""
@@ -106,7 +106,7 @@ class DetectorGroup:
             device=self._device.type,
         )
 
-    def _infer(self, network: Network, source: ImageSource, advance: Callable[[int], None]) -> Inferred:
+    def _infer(self, network: Network, source: StoredImages, advance: Callable[[int], None]) -> Inferred:
         height, width = network.input_size
         options = InferenceOptions(
             height=height,

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vistrain_trainer.data.loader import EvaluationBatch, ImageSource, evaluation_batches
+from vistrain_trainer.data.loader import EvaluationBatch, StoredImages, evaluation_batches
 from vistrain_trainer.engine.modes import evaluating
 from vistrain_trainer.engine.signals import Interrupted
 from vistrain_trainer.evaluation.postprocess import Detections, detections
@@ -61,13 +61,11 @@ class Inferred:
     loss: float | None
     """Summed over the images and divided by its summed weight, so that it does not depend on the size of
     batches; None where it is not finite, and of several detectors."""
-    sizes: tuple[tuple[int, int], ...]
-    """(height, width) of each image."""
 
 
 @torch.no_grad()
 def infer(
-    source: ImageSource,
+    source: StoredImages,
     model: nn.Module,
     predict: Predict,
     thresholds: Thresholds,
@@ -92,7 +90,6 @@ def infer(
         LoaderWorkerLost: a worker died.
     """
     rows, losses, weight = [np.zeros((0, 7))], [], 0
-    sizes: list[tuple[int, int]] = []
     batches = evaluation_batches(
         source,
         options.height,
@@ -113,10 +110,9 @@ def infer(
             rows += [to_rows(one, batch, place) for place, one in enumerate(found)]
             losses.append(predicted.loss)
             weight += predicted.weight
-            sizes += batch.sizes
             advance(len(batch.image_ids))
     loss = float(torch.stack(losses).cpu().double().sum()) / max(weight, 1)
-    return Inferred(np.concatenate(rows), loss if np.isfinite(loss) else None, tuple(sizes))
+    return Inferred(np.concatenate(rows), loss if np.isfinite(loss) else None)
 
 
 def to_rows(found: Detections, batch: EvaluationBatch, place: int) -> np.ndarray:

@@ -6,10 +6,11 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path, PurePosixPath
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
+from vistrain_trainer.data.loader import StoredImages
 from vistrain_trainer.engine.files import put_folder, write_durably
 from vistrain_trainer.evaluation.artifact import DETECTIONS, PICTURES, refuse_other_content
 from vistrain_trainer.evaluation.boxes import rows_by_image
@@ -21,28 +22,9 @@ from vistrain_trainer.evaluation.matches import match_images
 IMAGES = "images.json"
 
 
-class NamedFile(Protocol):
-    """An image that has a number and a name."""
-
-    @property
-    def id(self) -> int: ...
-
-    @property
-    def file_name(self) -> str: ...
-
-
-class ReadableImages(Protocol):
-    """Images that can be read again to be drawn on."""
-
-    @property
-    def images(self) -> Sequence[NamedFile]: ...
-
-    def read_image(self, index: int) -> np.ndarray: ...
-
-
 def write_predictions(
     folder: Path,
-    source: ReadableImages,
+    source: StoredImages,
     found: Inferred,
     judged: Judged,
     classes: Sequence[str],
@@ -80,8 +62,8 @@ def write_predictions(
     document = {
         "info": {"description": "Images that predictions are of", **asdict(judged)},
         "images": [
-            {"id": image.id, "file_name": image.file_name, "height": height, "width": width}
-            for image, (height, width) in zip(source.images, found.sizes, strict=True)
+            {"id": image.id, "file_name": image.file_name, "height": image.height, "width": image.width}
+            for image in source.images
         ],
         "categories": [
             {"id": category, "name": name} for category, name in zip(category_ids, classes, strict=True)
