@@ -59,8 +59,9 @@ def detections(
     # A score that is not finite passes no threshold, nor does a box that overflowed.
     passed = (best >= thresholds.confidence) & torch.isfinite(corners).all(dim=2)
     counts: list[int] = passed.sum(dim=1).tolist()
-    image = passed.nonzero()[:, 0]
-    corners, best, classes = corners[passed], best[passed], classes[passed]
+    chosen = passed.flatten().nonzero()[:, 0]  # waited for; to index by it is not
+    image = chosen // passed.shape[1]
+    corners, best, classes = (part.flatten(0, 1)[chosen] for part in (corners, best, classes))
     # By image, in it by falling score, of equals by anchor.
     order = torch.argsort(best, descending=True, stable=True)
     order = order[torch.argsort(image[order], stable=True)]
