@@ -44,7 +44,8 @@ def child(job: dict[str, object]) -> None:
 
 
 def main() -> None:
-    for name in ("cli.app", "engine.run", "engine.training", "engine.comparison", "detectors.yolox"):
+    engine = ("engine.run", "engine.training", "engine.comparison")
+    for name in ("cli.app", *engine, "detectors.yolox", "evaluation.examination"):
         importlib.import_module(f"vistrain_trainer.{name}")
     gc.freeze()
     signal.signal(signal.SIGINT, signal.SIG_IGN)

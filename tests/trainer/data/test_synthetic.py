@@ -6,6 +6,7 @@ import hashlib
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -15,6 +16,7 @@ from vistrain_trainer.data.coco import CocoDetection
 from vistrain_trainer.data.synthetic import SyntheticOptions, make_synthetic
 from vistrain_trainer.data.world.catalogue import PRESETS
 from vistrain_trainer.errors import BadInput
+from vistrain_trainer.evaluation.slices import slices
 
 OPTIONS = SyntheticOptions(
     scenes=5,
@@ -65,6 +67,18 @@ def test_the_folder_reads_as_a_dataset(made: Path) -> None:
         assert data.annotation_count == manifest["counts"][name]["annotations"]
         assert sum(manifest["counts"][name]["perClass"].values()) == data.annotation_count
         assert all(data.read_image(index).shape == (96, 160, 3) for index in range(len(data)))
+
+
+def test_annotations_say_what_an_evaluation_slices_by(made: Path) -> None:
+    document = json.loads((made / "annotations" / "train.json").read_text())
+    assert {tag for image in document["images"] for tag in image["tags"]} == {"noon", "dusk"}
+    by_scene = {(image["scene"], *image["tags"]) for image in document["images"]}
+    assert len(by_scene) == 4  # a scene is of one time of day
+    data = CocoDetection(made / "annotations" / "train.json", made / "images", OPTIONS.classes)
+    found = slices(document, data.category_ids, data.classes, np.zeros((0, 7)))
+    assert set(found.parts) == {"size", "distance", "visibility", "tag"}
+    for kind in ("distance", "visibility"):
+        assert sum(part.boxes for part in found.parts[kind].values()) == found.whole.boxes
 
 
 def test_no_scene_is_in_two_splits(made: Path) -> None:

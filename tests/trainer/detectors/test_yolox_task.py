@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,11 @@ from vistrain_trainer.detectors import task_for
 from vistrain_trainer.detectors.yolox import YoloxTask
 from vistrain_trainer.engine.signals import Interrupted
 from vistrain_trainer.errors import BadInput
+from vistrain_trainer.evaluation.artifact import EvaluationArtifact, read_detections
+from vistrain_trainer.evaluation.source import WeightsSource
+from vistrain_trainer.evaluation.thresholds import Thresholds
+
+SOURCE = WeightsSource("checkpoints/step-000000012", "ab" * 32, "small", 12, 4)
 
 
 @pytest.fixture
@@ -135,7 +141,7 @@ def test_evaluation_leaves_model_and_randomness_alone(make_task: MakeTask) -> No
     assert task.evaluate(model, lambda: False) == first
 
 
-def test_evaluation_names_and_test_split(make_task: MakeTask) -> None:
+def test_evaluation_names(make_task: MakeTask, tmp_path: Path) -> None:
     task = make_task()
     model = task.build()
     found = task.evaluate(model, lambda: False)
@@ -146,11 +152,52 @@ def test_evaluation_names_and_test_split(make_task: MakeTask) -> None:
     assert found["AP"] == 0  # an untrained network detects nothing at all
     assert found["valLoss"] is not None
     assert found["valLoss"] > 0
-    assert task.test(model, lambda: False) == {}
+    place = tmp_path / "evaluation"
+    place.mkdir()
+    assert task.examine(model, place, SOURCE, lambda: False) == {}
+    assert {path.name for path in place.iterdir()} == {"validation"}
 
-    tested = make_task(dataset=dataset(test={"annotations": "annotations/train.json", "images": "images"}))
-    assert set(tested.identity()["data"]) == {"train", "validation", "test"}
-    assert tested.test(model, lambda: False) == {f"test/{name}": value for name, value in found.items()}
+
+def test_the_last_judgement_is_of_the_same_figures_and_leaves_all_alone(
+    make_task: MakeTask, tmp_path: Path
+) -> None:
+    split = {"annotations": "annotations/train.json", "images": "images"}
+    task = make_task(dataset=dataset(test=split, loader={"workers": 2}), evaluation={"confidence": 1e-4})
+    assert set(task.identity()["data"]) == {"train", "validation", "test"}
+    model = task.build()
+    states = (torch.get_rng_state(), np.random.get_state()[1])
+    found = task.evaluate(model, lambda: False)
+    on_test = task.examine(model, tmp_path, SOURCE, lambda: False)
+    assert on_test == {f"test/{name}": value for name, value in found.items()}
+    later = (torch.get_rng_state(), np.random.get_state()[1])
+    assert all(np.array_equal(*pair) for pair in zip(states, later, strict=True))
+    assert model.training
+    for name in ("validation", "test"):
+        artifact = EvaluationArtifact.read(tmp_path / name)
+        assert artifact.metrics == found
+        assert (artifact.split, artifact.sources, artifact.precision) == (name, (SOURCE,), "fp32")
+        assert artifact.thresholds == Thresholds(1e-4, 0.65, 100)
+        assert artifact.data_digest == task.identity()["data"][name]
+        assert len(read_detections(tmp_path / name)) == artifact.detections > 0
+        assert {picture.file for picture in artifact.pictures} == {
+            str(path.relative_to(tmp_path / name)) for path in (tmp_path / name / "pictures").iterdir()
+        }
+
+
+def test_the_last_judgement_stops_on_request(make_task: MakeTask, tmp_path: Path) -> None:
+    task = make_task()
+    model = task.build()
+    asked: list[int] = []
+    task.examine(model, tmp_path, SOURCE, lambda: asked.append(1) is not None)
+    whole = len(asked)
+    assert whole > 10  # between batches, and between the parts after them
+    for stop_at in (0, 2, 5, whole - 1):
+        answers = iter([False] * stop_at + [True])
+        folder = tmp_path / str(stop_at)
+        folder.mkdir()
+        with pytest.raises(Interrupted):
+            task.examine(model, folder, SOURCE, lambda: next(answers))  # noqa: B023
+        assert not list(folder.iterdir())
 
 
 def test_evaluation_stops_on_request(make_task: MakeTask) -> None:

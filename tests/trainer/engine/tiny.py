@@ -7,7 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from vistrain_trainer.engine.options import PodEnvironment, RunOptions
 from vistrain_trainer.engine.signals import Interrupted
 from vistrain_trainer.engine.task import ParameterGroup, TaskContext
 from vistrain_trainer.engine.volumes import Volumes
+from vistrain_trainer.evaluation.source import WeightsSource
 
 MANIFEST = """
 apiVersion: vistrain.dev/v1alpha1
@@ -125,6 +126,7 @@ class TinyTask:
     ) -> None:
         self._context = context
         self._size = manifest.spec.schedule.batch_size
+        self._tested = manifest.spec.dataset.test is not None
         self._poison = poison
         self._room = room
         self._crowded = crowded
@@ -195,8 +197,14 @@ class TinyTask:
             value = -float(sum(p.double().square().sum() for p in model.parameters()))
         return {"AP": value, "AP50": 0.5, "AP/square": value, "valLoss": loss}
 
-    def test(self, model: nn.Module, should_stop: Callable[[], bool]) -> dict[str, float | None]:
-        return {f"test/{name}": value for name, value in self.evaluate(model, should_stop).items()}
+    def examine(
+        self, model: nn.Module, folder: Path, source: WeightsSource, should_stop: Callable[[], bool]
+    ) -> dict[str, float | None]:
+        results = self.evaluate(model, should_stop)
+        for split in ("validation", *(["test"] if self._tested else [])):
+            (folder / split).mkdir()
+            (folder / split / "evaluation.json").write_text(json.dumps([asdict(source), results]))
+        return {f"test/{name}": value for name, value in results.items()} if self._tested else {}
 
     def export(self, state: Mapping[str, Tensor]) -> dict[str, Any]:
         return {"model": {name: value.clone() for name, value in state.items()}}

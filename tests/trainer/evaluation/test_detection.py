@@ -13,8 +13,10 @@ from torch import Tensor, nn
 from support.coco_dataset import CLASSES, write_dataset
 from vistrain_trainer.data.coco import CocoDetection
 from vistrain_trainer.data.loader import EvaluationBatch
-from vistrain_trainer.evaluation.detection import DetectionEvaluator, Predicted, to_rows
-from vistrain_trainer.evaluation.postprocess import Detections, Thresholds
+from vistrain_trainer.evaluation.detection import DetectionEvaluator
+from vistrain_trainer.evaluation.inference import InferenceOptions, Predicted, to_rows
+from vistrain_trainer.evaluation.postprocess import Detections
+from vistrain_trainer.evaluation.thresholds import Thresholds
 
 NEVER = lambda: False  # noqa: E731
 
@@ -24,12 +26,7 @@ def evaluator(annotations: Path, batch_size: int = 5, workers: int = 0) -> Detec
     return DetectionEvaluator(
         dataset,
         Thresholds(0.01, 1.0, 100),  # boxes of the data set may overlap: nothing is suppressed
-        height=160,
-        width=256,
-        batch_size=batch_size,
-        workers=workers,
-        device=torch.device("cpu"),
-        pin_memory=False,
+        InferenceOptions(160, 256, batch_size, workers, torch.device("cpu"), pin_memory=False),
     )
 
 
@@ -105,6 +102,6 @@ def test_boxes_return_to_the_image_and_stay_inside() -> None:
         sizes=[(300, 400)],
         labels=torch.zeros(1, 1, 5),
     )
-    boxes = torch.tensor([[10.0, 20.0, 30.0, 50.0], [-8.0, 100.0, 250.0, 170.0]])
-    rows = to_rows(Detections(boxes, torch.tensor([0.75, 0.5]), torch.tensor([1, 2])), batch, 0)
+    boxes = np.array([[10, 20, 30, 50], [-8, 100, 250, 170]], np.float32)
+    rows = to_rows(Detections(boxes, np.float32([0.75, 0.5]), np.array([1, 2])), batch, 0)
     assert np.array_equal(rows, [[42, 20, 40, 40, 60, 0.75, 1], [42, 0, 200, 400, 100, 0.5, 2]])

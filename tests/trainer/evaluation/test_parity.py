@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, find, given, settings
 from hypothesis import strategies as st
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
@@ -138,6 +139,68 @@ def cases(draw: st.DrawFn) -> tuple[dict[str, Any], np.ndarray]:
                 ]
             )
     return document, np.array(rows, np.float64).reshape(-1, 7)
+
+
+def crowd(document: dict[str, Any], rows: np.ndarray) -> bool:
+    """A detection inside a crowd of its class."""
+    return any(
+        a.get("iscrowd")
+        and [row[0], *row[1:5], CATEGORY_IDS[int(row[6])]] == [a["image_id"], *a["bbox"], a["category_id"]]
+        for a in document["annotations"]
+        for row in rows.tolist()
+    )
+
+
+def equal_scores(document: dict[str, Any], rows: np.ndarray) -> bool:
+    """Two different detections of one class in one image, in which it has a box, with one score."""
+    boxes = {(a["image_id"], a["category_id"]) for a in document["annotations"]}
+    seen: dict[tuple[float, ...], list[float]] = {}
+    for row in rows.tolist():
+        if (row[0], CATEGORY_IDS[int(row[6])]) in boxes:
+            before = seen.setdefault((row[0], row[5], row[6]), row)
+            if before != row:
+                return True
+    return False
+
+
+def classes_of(document: dict[str, Any]) -> set[int]:
+    return {CATEGORY_IDS.index(a["category_id"]) for a in document["annotations"]}
+
+
+FEATURES = {
+    "crowd": crowd,
+    "ignore": lambda document, rows: any(a.get("ignore") for a in document["annotations"]),
+    "an image without a box": lambda document, rows: (
+        {i["id"] for i in document["images"]} > {a["image_id"] for a in document["annotations"]} > set()
+    ),
+    "no box at all": lambda document, rows: not document["annotations"] and len(rows) > 0,
+    "no detection": lambda document, rows: len(rows) == 0 and bool(document["annotations"]),
+    "an absent class that is detected": lambda document, rows: bool(
+        set(rows[:, 6].astype(int).tolist()) - classes_of(document)
+    ),
+    "equal scores": equal_scores,
+    "an area on a bound": lambda document, rows: any(
+        a.get("area") in (32.0**2, 96.0**2) for a in document["annotations"]
+    ),
+    "a box twice": lambda document, rows: any(
+        a == b for a, b in itertools.combinations(document["annotations"], 2)
+    ),
+    "a flat box": lambda document, rows: bool((rows[:, 3] == 0).any()),
+}
+
+
+@pytest.mark.parametrize("feature", FEATURES)
+def test_the_cases_have_what_evaluations_stumble_over(feature: str) -> None:
+    """And what is found of it equals pycocotools, at all of the limits."""
+    found = find(
+        cases(),
+        lambda case: bool(FEATURES[feature](*case)),
+        settings=settings(
+            max_examples=2000, derandomize=True, database=None, deadline=None, phases=[Phase.generate]
+        ),
+    )
+    for limits in (MAX_DETECTIONS, LIMITS):
+        assert_equal_to_reference(*found, limits)
 
 
 @settings(max_examples=460, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
+import pytest
 import torch
 from torch import Tensor
 from torchvision.ops import nms
 
-from vistrain_trainer.evaluation.postprocess import Detections, Thresholds, detections
+from vistrain_trainer.evaluation import postprocess
+from vistrain_trainer.evaluation.postprocess import Detections, detections
+from vistrain_trainer.evaluation.thresholds import Thresholds
 
 DEFAULT = Thresholds(confidence=0.01, nms_iou=0.65, max_detections=100)
 
@@ -28,7 +32,7 @@ def test_boxes_are_corners_best_first() -> None:
     result = found([(50, 40, 20, 10, 1, 0.3), (150, 40, 20, 10, 2, 0.8)])
     assert result.boxes.tolist() == [[140, 35, 160, 45], [40, 35, 60, 45]]
     assert result.classes.tolist() == [2, 1]
-    assert torch.allclose(result.scores, torch.tensor([0.8, 0.3]))
+    assert result.scores.tolist() == pytest.approx([0.8, 0.3])
 
 
 def test_threshold_is_inclusive() -> None:
@@ -55,7 +59,7 @@ def test_classes_do_not_disturb_each_other_by_rounding() -> None:
     corners = torch.cat((boxes[:, :2] - boxes[:, 2:] / 2, boxes[:, :2] + boxes[:, 2:] / 2), dim=1)
     alone = nms(corners.double(), scores[:, 2].double(), 0.5)
     alone = alone[scores[alone, 2] >= 0.01]
-    assert torch.equal(result.scores, scores[alone, 2])
+    assert np.array_equal(result.scores, scores[alone, 2].numpy())
 
 
 def test_equal_scores_keep_the_order_of_the_anchors() -> None:
@@ -77,3 +81,33 @@ def test_images_are_apart() -> None:
     first, second = dense([(50, 40, 20, 10, 1, 0.9)]), dense([(50, 40, 20, 10, 1, 0.001)])
     both = detections(torch.cat((first[0], second[0])), torch.cat((first[1], second[1])), DEFAULT)
     assert [len(one.scores) for one in both] == [1, 0]
+
+
+@pytest.mark.parametrize("at_once", [1, 500, 10**6])
+def test_images_that_share_a_call_get_what_each_gets_alone(at_once: int) -> None:
+    """Also beside an image without a box, and one with a box as wide as float32 can say."""
+    random = torch.Generator().manual_seed(3)
+    boxes = torch.rand(5, 400, 4, generator=random) * torch.tensor([1440, 800, 300, 300])
+    scores = torch.rand(5, 400, 3, generator=random).round(decimals=2)  # many are equal
+    scores[2] = 0
+    boxes[3, 7] = 3e38
+    thresholds = Thresholds(0.2, 0.5, 50)
+    together = detections(boxes, scores, thresholds, at_once=at_once)
+    for at, one in enumerate(together):
+        alone = detections(boxes[at : at + 1], scores[at : at + 1], thresholds, at_once=0)[0]
+        for name in ("boxes", "scores", "classes"):
+            assert np.array_equal(getattr(one, name), getattr(alone, name))
+    assert [len(one.scores) for one in together] == [50, 50, 0, 50, 50]
+
+
+def test_a_batch_takes_few_calls_of_the_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a GPU, where each call is waited for: not one for each image."""
+    calls = []
+    kernel = postprocess._nms()
+    monkeypatch.setattr(postprocess, "_nms", lambda: lambda *given: calls.append(1) or kernel(*given))
+    boxes = torch.rand(16, 100, 4) * 500
+    scores = torch.full((16, 100, 3), 0.5)
+    detections(boxes, scores, DEFAULT, at_once=10_000)
+    assert len(calls) == 1
+    detections(boxes, scores, DEFAULT, at_once=400)
+    assert len(calls) == 1 + 4

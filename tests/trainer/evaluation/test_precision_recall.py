@@ -129,7 +129,7 @@ def rows(draw: st.DrawFn) -> list[list[float]]:
 truths = st.lists(st.tuples(st.sampled_from([7, 2]), st.integers(0, 6).map(square)), max_size=6)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(truths, rows(), st.sampled_from([0.5, 0.75, None]))
 def test_the_curves_agree_with_the_figures(
     boxes: list[tuple[int, list[float]]], detected: list[list[float]], iou: float | None
@@ -150,7 +150,10 @@ def test_the_curves_agree_with_the_figures(
         if curve.best is None:
             assert max(curve.f1) == 0
         elif iou is not None:
-            assert curve.best.f1 == pytest.approx(max(curve.f1))
+            # A level reached in the midst of equal scores is no confidence's: those are kept together.
+            assert curve.best.f1 <= max(curve.f1) + 1e-9
+            if len({row[4] for row in detected}) == len(detected):
+                assert curve.best.f1 == pytest.approx(max(curve.f1))
 
 
 @settings(max_examples=60, deadline=None)

@@ -58,10 +58,13 @@ def kill_points(seed: int) -> list[str]:
         "save.discard=KILL",
         some(25, 28, "TERM"),
         "step@29=KILL",
-        # mid-save at step 30, while the last evaluation goes on; the final export
+        # mid-save at step 30, while the last evaluation goes on; the final export, the last judgement
         "save.rename=TERM",
         "final.begin=KILL",
         "final.export=TERM",
+        "evaluate.batch:2=TERM",
+        "final.examined=KILL",
+        "final.published=KILL",
         "final.result=KILL",
         "final.done=KILL",
     ]
@@ -87,6 +90,17 @@ class Run:
 
     def log_rows(self) -> list[dict]:
         return [json.loads(line) for line in (self.folder / "log.jsonl").read_text().splitlines()]
+
+    def evaluation(self) -> dict[str, bytes | dict]:
+        """The last judgement, file by file, without the checkpoint's digest: it has the time of its save."""
+        folder = self.folder / "evaluation" / "validation"
+        files = {
+            str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()
+        }
+        judged = json.loads(files["evaluation.json"])
+        del judged["sources"][0]["sha256"]
+        assert {"detections.json", *(picture["file"] for picture in judged["pictures"])} < set(files)
+        return files | {"evaluation.json": judged}
 
     def metrics_rows(self) -> list[dict]:
         with (self.folder / "metrics.csv").open() as file:
@@ -126,6 +140,7 @@ def test_killed_anywhere_ends_with_the_same_bits(command, world, manifest, tmp_p
     assert command(*killed.arguments, **killed.environment()) == 0
     assert killed.last_words()["exitCode"] == 0
 
+    assert killed.evaluation() == untouched.evaluation()
     assert command("checkpoint", "verify", str(killed.folder)) == 0
     assert command("checkpoint", "diff", str(untouched.folder), str(killed.folder)) == 0
     assert [row["step"] for row in killed.log_rows()] == list(range(1, STEPS + 1))

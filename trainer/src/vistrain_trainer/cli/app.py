@@ -6,7 +6,9 @@ import typer
 
 from vistrain_trainer.cli.checkpoint import app as checkpoint_app
 from vistrain_trainer.cli.doctor import doctor
+from vistrain_trainer.cli.evaluate import evaluate
 from vistrain_trainer.cli.extend import extend
+from vistrain_trainer.cli.predict import predict
 from vistrain_trainer.cli.preflight import preflight
 from vistrain_trainer.cli.run import run
 from vistrain_trainer.cli.validate import validate
@@ -23,6 +25,8 @@ app.command()(run)
 app.command()(extend)
 app.command()(validate)
 app.command()(preflight)
+app.command()(evaluate)
+app.command()(predict)
 app.command()(doctor)
 app.add_typer(checkpoint_app, name="checkpoint")
 app.add_typer(prepare_app, name="prepare")

@@ -6,16 +6,16 @@ import multiprocessing
 import signal
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing.connection import wait
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from vistrain_trainer.data.coco import CocoDetection
+from vistrain_trainer.data.coco_file import ImageRecord
 from vistrain_trainer.data.letterbox import letterbox, padded_labels, to_planes
 from vistrain_trainer.data.samples import TrainingSamples
 from vistrain_trainer.data.stream import SampleStream
@@ -38,8 +38,25 @@ class TrainingBatch(NamedTuple):
     """The global step that the batch is for."""
 
 
+class StoredImages(Protocol):
+    """Images to look at, and their boxes where they are known."""
+
+    @property
+    def images(self) -> Sequence[ImageRecord]:
+        """The images in order."""
+        ...
+
+    def labels(self, index: int) -> np.ndarray:
+        """(n, 5) float32 rows x1, y1, x2, y2, class index, in pixels of the stored image."""
+        ...
+
+    def read_image(self, index: int) -> np.ndarray:
+        """(H, W, 3) uint8, BGR. Raises BadInput."""
+        ...
+
+
 class EvaluationBatch(NamedTuple):
-    """Consecutive images of the validation data, letterboxed."""
+    """Consecutive images, letterboxed."""
 
     images: torch.Tensor
     """(B, 3, H, W) uint8, BGR."""
@@ -162,7 +179,7 @@ def training_batches(
 
 
 def evaluation_batches(
-    dataset: CocoDetection,
+    dataset: StoredImages,
     height: int,
     width: int,
     batch_size: int,
@@ -171,9 +188,10 @@ def evaluation_batches(
     pin_memory: bool = False,
 ) -> BatchIterator[EvaluationBatch]:
     """All images in the order of the dataset, letterboxed; the last batch may be smaller."""
+    count = len(dataset.images)
 
     def make(number: int) -> EvaluationBatch:
-        chosen = range(number * batch_size, min((number + 1) * batch_size, len(dataset)))
+        chosen = range(number * batch_size, min((number + 1) * batch_size, count))
         most = max(1, *(len(dataset.labels(index)) for index in chosen))
         images, ratios, labels = [], [], []
         for index in chosen:
@@ -192,7 +210,7 @@ def evaluation_batches(
             labels=torch.from_numpy(np.stack(labels)),
         )
 
-    return BatchIterator(make, range(-(-len(dataset) // batch_size)), workers, pin_memory)
+    return BatchIterator(make, range(-(-count // batch_size)), workers, pin_memory)
 
 
 class _Refused(NamedTuple):

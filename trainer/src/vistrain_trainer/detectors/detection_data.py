@@ -18,6 +18,7 @@ from vistrain_trainer.data.loader import BatchIterator, TrainingBatch, training_
 from vistrain_trainer.data.samples import TrainingSamples
 from vistrain_trainer.data.stream import SampleStream
 from vistrain_trainer.engine.volumes import Volumes
+from vistrain_trainer.errors import BadInput
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,30 @@ class DetectionData:
                 pin_memory=pin_memory,
             )
         )
+
+
+def read_split(dataset: DetectionDataset, name: str, volumes: Volumes) -> CocoDetection:
+    """Read one split and see that every image is there.
+
+    Args:
+        dataset: as the manifest states it.
+        name: train, validation or test.
+        volumes: where its claim is.
+
+    Raises:
+        BadInput: there is no such split; a volume, file, image, class or count is not as stated.
+    """
+    splits = {"train": dataset.train, "validation": dataset.validation, "test": dataset.test}
+    split = splits.get(name)
+    if split is None:
+        raise BadInput(
+            field="--split",
+            value=name,
+            problem=f"the manifest states no spec.dataset.{name}" if name in splits else "unknown",
+            remedy=f"Say one of {', '.join(key for key, value in splits.items() if value is not None)}",
+        )
+    root = volumes.folder(dataset.volume.claim_name, "spec.dataset.volume.claimName", dataset.volume.sub_path)
+    return _split(dataset, split, root, name)
 
 
 def settings(augmentation: Augmentation) -> AugmentationSettings:

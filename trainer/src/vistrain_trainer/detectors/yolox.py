@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -21,8 +22,10 @@ from vistrain_trainer.detectors.yolox_loss import PartWeights, loss_sums
 from vistrain_trainer.detectors.yolox_model import YoloxModel, part_of, parts
 from vistrain_trainer.engine.losses import Losses
 from vistrain_trainer.engine.task import Batch, ParameterGroup, TaskContext
-from vistrain_trainer.evaluation.detection import DetectionEvaluator, Predicted
-from vistrain_trainer.evaluation.postprocess import Thresholds
+from vistrain_trainer.evaluation.detection import DetectionEvaluator
+from vistrain_trainer.evaluation.inference import InferenceOptions, Predict, Predicted
+from vistrain_trainer.evaluation.source import WeightsSource
+from vistrain_trainer.evaluation.thresholds import Thresholds
 
 
 class YoloxTask:
@@ -42,7 +45,7 @@ class YoloxTask:
         self.steps_per_epoch = self._data.stream.steps_per_epoch
         schedule = self._spec.schedule
         self._l1_from = self.steps_per_epoch * (schedule.epochs - schedule.no_aug_epochs)
-        self._part_weights = _part_weights(schedule.loss_weights)
+        self._part_weights = part_weights(schedule.loss_weights)
         self._notes: list[str] = []
         self._evaluate_validation = self._evaluator(self._data.validation)
         self._evaluate_test = None if self._data.test is None else self._evaluator(self._data.test)
@@ -122,12 +125,23 @@ class YoloxTask:
         """COCO's figures on the validation split, each class's, and `valLoss` (without the L1 term)."""
         return self._evaluate_validation(model, self._predictor(model), should_stop)
 
-    def test(self, model: nn.Module, should_stop: Callable[[], bool]) -> dict[str, float | None]:
-        """The same on the test split, prefixed `test/`; empty where there is none."""
-        if self._evaluate_test is None:
-            return {}
-        found = self._evaluate_test(model, self._predictor(model), should_stop)
-        return {f"test/{name}": value for name, value in found.items()}
+    def examine(
+        self, model: nn.Module, folder: Path, source: WeightsSource, should_stop: Callable[[], bool]
+    ) -> dict[str, float | None]:
+        """Judge a model in full on validation and test split; the metrics of the latter, prefixed `test/`."""
+        from vistrain_trainer.evaluation.examination import examine_model
+
+        on_test: dict[str, float | None] = {}
+        for split, evaluator in (("validation", self._evaluate_validation), ("test", self._evaluate_test)):
+            if evaluator is None:
+                continue
+            examined = examine_model(
+                evaluator, model, self._predictor(model), should_stop, split, source, self._context.precision
+            )
+            examined.write(folder / split)
+            if split == "test":
+                on_test = {f"test/{name}": value for name, value in examined.artifact.metrics.items()}
+        return on_test
 
     def export(self, state: Mapping[str, Tensor]) -> dict[str, Any]:
         """A checkpoint in upstream's form."""
@@ -156,24 +170,33 @@ class YoloxTask:
         return DetectionEvaluator(
             split,
             Thresholds(evaluation.confidence, evaluation.nms_iou, evaluation.max_detections),
-            height=self._yolox.input_size.height,
-            width=self._yolox.input_size.width,
-            batch_size=self._spec.schedule.batch_size,
-            workers=self._spec.dataset.loader.workers,
-            device=self._context.device,
-            pin_memory=self._context.pin_memory,
+            InferenceOptions(
+                height=self._yolox.input_size.height,
+                width=self._yolox.input_size.width,
+                batch_size=self._spec.schedule.batch_size,
+                workers=self._spec.dataset.loader.workers,
+                device=self._context.device,
+                pin_memory=self._context.pin_memory,
+            ),
         )
 
-    def _predictor(self, model: nn.Module) -> Callable[[Tensor, Tensor], Predicted]:
-        def predict(images: Tensor, labels: Tensor) -> Predicted:
-            predictions = model(images)
-            losses = loss_sums(predictions, labels, l1=False).weighted(self._part_weights)
-            with torch.autocast(images.device.type, enabled=False):
-                return Predicted(predictions.boxes(), predictions.scores(), losses.total, int(losses.weight))
-
-        return predict
+    def _predictor(self, model: nn.Module) -> Predict:
+        return predictor(model, self._part_weights)
 
 
-def _part_weights(stated: LossWeights | None) -> PartWeights:
+def predictor(model: nn.Module, weights: PartWeights) -> Predict:
+    """What a YoloxModel says of images: boxes, scores, and its loss without the L1 term."""
+
+    def predict(images: Tensor, labels: Tensor) -> Predicted:
+        predictions = model(images)
+        losses = loss_sums(predictions, labels, l1=False).weighted(weights)
+        with torch.autocast(images.device.type, enabled=False):
+            return Predicted(predictions.boxes(), predictions.scores(), losses.total, int(losses.weight))
+
+    return predict
+
+
+def part_weights(stated: LossWeights | None) -> PartWeights:
+    """What the manifest says the parts of the loss weigh."""
     given = {} if stated is None else stated.model_dump(exclude_none=True)
     return PartWeights(**given)

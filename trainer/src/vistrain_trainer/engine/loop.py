@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from vistrain_api.detector import DetectorTraining
 from vistrain_api.quantities import seconds
@@ -206,9 +206,16 @@ class Loop:
             )
 
 
-@torch.no_grad()
-def run_evaluation(task: Task, state: TrainingState, *, test: bool = False) -> dict[str, float | None]:
+def run_evaluation(task: Task, state: TrainingState) -> dict[str, float | None]:
     """Metrics of the evaluated model, with generators and modes left as they were."""
+    return judged(state, task.evaluate)
+
+
+@torch.no_grad()
+def judged(
+    state: TrainingState, judge: Callable[[nn.Module, Callable[[], bool]], dict[str, float | None]]
+) -> dict[str, float | None]:
+    """What `judge(model, should_stop)` says of the evaluated model; generators and modes stay."""
     model = state.evaluated_model
 
     def should_stop() -> bool:
@@ -216,7 +223,7 @@ def run_evaluation(task: Task, state: TrainingState, *, test: bool = False) -> d
         return request()
 
     with unchanged_randomness(), state.precision.autocast(), evaluating(model):
-        results = (task.test if test else task.evaluate)(model, should_stop)
+        results = judge(model, should_stop)
     return {name: _finite(value) for name, value in results.items()}
 
 

@@ -9,7 +9,7 @@ order:
    order (a phase stopped early, a roll-back);
 3. `build()`, while the workers make their first batches;
 4. `load(...)` when the run starts from another run's checkpoint;
-5. `parts` at every phase, per step `losses`, per evaluation `evaluate`, at the end `test` and `export`.
+5. `parts` at every phase, per step `losses`, per evaluation `evaluate`, at the end `export` and `examine`.
 
 Positions are 0-based steps of the plan (engine.plan): the steps done, and those that early stopping left out.
 """
@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol, Self
 
 import torch
@@ -25,6 +26,7 @@ from torch import Tensor, nn
 
 from vistrain_trainer.engine.losses import Losses
 from vistrain_trainer.engine.volumes import Volumes
+from vistrain_trainer.evaluation.source import WeightsSource
 
 
 @dataclass(frozen=True)
@@ -144,8 +146,17 @@ class Task(Protocol):
         """
         ...
 
-    def test(self, model: nn.Module, should_stop: Callable[[], bool]) -> dict[str, float | None]:
-        """Metrics on the test split, prefixed `test/`; empty where there is none. Otherwise as `evaluate`."""
+    def examine(
+        self, model: nn.Module, folder: Path, source: WeightsSource, should_stop: Callable[[], bool]
+    ) -> dict[str, float | None]:
+        """Judge a model in full, once, at the end of a run; otherwise as `evaluate`.
+
+        Writes into `folder`, which is empty, a folder `validation` and, where there is such a split, `test`;
+        equal inputs give equal files. The engine gives them their place once all are whole. `source` says
+        what `model` was loaded from.
+
+        Returns the metrics on the test split, prefixed `test/`; empty where there is none.
+        """
         ...
 
     def export(self, state: Mapping[str, Tensor]) -> dict[str, Any]:

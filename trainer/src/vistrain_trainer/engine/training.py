@@ -12,13 +12,12 @@ from vistrain_api.failures import FailureClass
 from vistrain_api.protocol import ExitCode
 from vistrain_trainer.engine.assembly import assemble
 from vistrain_trainer.engine.attempts import AttemptLog
-from vistrain_trainer.engine.checkpoint import open_checkpoint
 from vistrain_trainer.engine.checkpointing import Checkpointer
 from vistrain_trainer.engine.failures import End
 from vistrain_trainer.engine.feed import Feed
 from vistrain_trainer.engine.fence import Fence
 from vistrain_trainer.engine.files import storage_faults
-from vistrain_trainer.engine.loop import run_evaluation
+from vistrain_trainer.engine.final import examine_best
 from vistrain_trainer.engine.options import RunOptions
 from vistrain_trainer.engine.plan import Plan
 from vistrain_trainer.engine.reporter import Reporter, best_metric
@@ -133,7 +132,7 @@ def _finish(
     results = dict(state.best[0].results if state.best else state.latest)
     checkpointer.export_last()
     stage("final.export")
-    results |= _test_best(manifest, prepared, state, store)
+    results |= examine_best(manifest, prepared.task, state, store, folder, fence, reporter.board.note)
     request.raise_if_requested()
     unmet = unmet_gates(manifest.spec.evaluation.gates, results)
     code = ExitCode.GATE_NOT_MET if unmet else ExitCode.FINISHED
@@ -173,19 +172,6 @@ def _epochs_done(state: TrainingState, prepared: Prepared, manifest: DetectorTra
     """`30 epochs`, or `21 of 80 planned epochs` where it stopped early."""
     done, planned = state.step // prepared.task.steps_per_epoch, manifest.spec.schedule.epochs
     return f"{done} epochs" if done == planned else f"{done} of {planned} planned epochs"
-
-
-def _test_best(
-    manifest: DetectorTraining, prepared: Prepared, state: TrainingState, store: CheckpointStore
-) -> dict[str, float | None]:
-    """Metrics of the best checkpoint on the test split; empty where there is none."""
-    if manifest.spec.dataset.test is None:
-        return {}
-    if state.best and manifest.spec.checkpoint.keep.best > 0 and state.best[0].step != state.step:
-        stored = open_checkpoint(store.path(state.best[0].step)).load()
-        weights = stored["model"] if stored["ema"] is None else stored["ema"]["weights"]
-        state.evaluated_model.load_state_dict(weights)
-    return run_evaluation(prepared.task, state, test=True)
 
 
 def _announce_restored(board: ProgressBoard, manifest: DetectorTraining, state: TrainingState) -> None:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from faster_coco_eval.core import mask
 
 from vistrain_trainer.errors import BadInput
+from vistrain_trainer.evaluation.boxes import (
+    NOTHING,
+    ImageTruth,
+    overlaps,
+    rows_by_image,
+    truth_by_image,
+)
 
 BACKGROUND = "background"
 """Label of what is no object: its row holds false detections, its column misses."""
@@ -61,43 +66,25 @@ def confusion_matrix(
     Raises:
         BadInput: a threshold out of its bounds, or a detection in an image that the document does not list.
     """
-    _check(confidence, iou, document, rows)
-    kept = rows[rows[:, 5] >= confidence]
-    kept = kept[np.lexsort((-kept[:, 5], kept[:, 0]))]  # stable: of equals the earlier row stays first
-    ends = np.flatnonzero(np.diff(kept[:, 0])) + 1
-    detected = {int(group[0, 0]): group for group in np.split(kept, ends) if len(group)}
-    truth = _by_image(document, category_ids)
+    check_matching(confidence, iou, document, rows)
+    detected = rows_by_image(rows, confidence)
+    truth = truth_by_image(document, category_ids)
     counts = np.zeros((len(classes) + 1, len(classes) + 1), np.int64)
     in_crowds = 0
     for image in truth.keys() | detected.keys():
-        in_crowds += _count(counts, truth.get(image, _NOTHING), detected.get(image, rows[:0]), iou)
+        in_crowds += _count(counts, truth.get(image, NOTHING), detected.get(image, rows[:0]), iou)
     return ConfusionMatrix(
         confidence, iou, (*classes, BACKGROUND), tuple(tuple(row) for row in counts.tolist()), in_crowds
     )
 
 
-@dataclass(frozen=True)
-class _Truth:
-    """The ground truth of one image."""
-
-    boxes: np.ndarray
-    """(n, 4) x, y, w, h."""
-    classes: np.ndarray
-    """(n,) class indices."""
-    crowd: np.ndarray
-    """(n,) bool."""
-
-
-_NOTHING = _Truth(np.zeros((0, 4)), np.zeros(0, np.int64), np.zeros(0, bool))
-
-
-def _count(counts: np.ndarray, truth: _Truth, detected: np.ndarray, iou: float) -> int:
+def _count(counts: np.ndarray, truth: ImageTruth, detected: np.ndarray, iou: float) -> int:
     """Add one image to the counts; the number of detections left out for crowds."""
     background = len(counts) - 1
     free = ~truth.crowd
     in_crowds = 0
-    overlaps = _overlaps(detected, truth)
-    for overlap, class_index in zip(overlaps, detected[:, 6].astype(np.int64).tolist(), strict=True):
+    shares = overlaps(detected, truth)
+    for overlap, class_index in zip(shares, detected[:, 6].astype(np.int64).tolist(), strict=True):
         enough = overlap >= min(iou, 1 - 1e-10)  # as in COCO: equal boxes match at an IoU of 1
         best = _best(np.where(enough & free, overlap, 0), truth.classes == class_index)
         if best is not None:
@@ -118,34 +105,8 @@ def _best(overlap: np.ndarray, same_class: np.ndarray) -> int | None:
     return int(np.flatnonzero(most & same_class if (most & same_class).any() else most)[-1])
 
 
-def _overlaps(detected: np.ndarray, truth: _Truth) -> np.ndarray:
-    """(detections, boxes) IoU; of crowds the share of the detection that lies in them."""
-    if not len(detected) or not len(truth.boxes):
-        return np.zeros((len(detected), len(truth.boxes)))
-    return np.asarray(
-        mask.iou(
-            np.ascontiguousarray(detected[:, 1:5]), np.ascontiguousarray(truth.boxes), truth.crowd.astype(int)
-        )
-    )
-
-
-def _by_image(document: Mapping[str, Any], category_ids: Sequence[int]) -> dict[int, _Truth]:
-    index = {category: at for at, category in enumerate(category_ids)}
-    found: defaultdict[int, list[Mapping[str, Any]]] = defaultdict(list)
-    for annotation in document["annotations"]:
-        if annotation["category_id"] in index:
-            found[annotation["image_id"]].append(annotation)
-    return {
-        image: _Truth(
-            np.array([annotation["bbox"] for annotation in annotations], np.float64),
-            np.array([index[annotation["category_id"]] for annotation in annotations]),
-            np.array([bool(annotation.get("iscrowd", 0)) for annotation in annotations]),
-        )
-        for image, annotations in found.items()
-    }
-
-
-def _check(confidence: float, iou: float, document: Mapping[str, Any], rows: np.ndarray) -> None:
+def check_matching(confidence: float, iou: float, document: Mapping[str, Any], rows: np.ndarray) -> None:
+    """Raise BadInput for thresholds out of their bounds, or a detection in an image that is not listed."""
     if not 0 <= confidence <= 1:
         raise BadInput(
             field="confidence", value=confidence, problem="it is no share", remedy="give one from 0 to 1"

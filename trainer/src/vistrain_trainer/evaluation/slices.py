@@ -55,6 +55,7 @@ def slices(
     rows: np.ndarray,
     *,
     distances: Sequence[float] = DISTANCES,
+    check: Callable[[], None] = lambda: None,
 ) -> Slices:
     """Evaluate the parts of a split one by one.
 
@@ -71,11 +72,12 @@ def slices(
         classes: name of each class, in the same order.
         rows: (n, 7) float64 image id, x, y, w, h, score, class index.
         distances: where bins begin, in metres, ascending; nearer boxes are in none.
+        check: called before each part; what it raises ends the evaluation.
 
     Raises:
         BadInput: a distance, a visibility or tags that cannot be read, or distances that do not ascend.
     """
-    split = _Split(document, category_ids, classes, rows)
+    split = _Split(document, category_ids, classes, rows, check)
     # What cannot be read is told before anything is evaluated.
     names = _distance_names(distances)
     distance = split.binned("distance", lambda value: _distance_bin(value, distances, names))
@@ -104,6 +106,7 @@ class _Split:
         category_ids: Sequence[int],
         classes: Sequence[str],
         rows: np.ndarray,
+        check: Callable[[], None],
     ) -> None:
         known = set(category_ids)
         self.images: list[Mapping[str, Any]] = document["images"]
@@ -111,6 +114,7 @@ class _Split:
         self._category_ids = category_ids
         self._classes = classes
         self._rows = rows
+        self._check = check
 
     def binned(self, field: str, name: Callable[[Any], str | None]) -> list[str | None]:
         """The bin of each annotation, None where it has no value."""
@@ -129,6 +133,7 @@ class _Split:
         return found
 
     def curves(self, images: Sequence[Mapping[str, Any]], annotations: Sequence[_Annotation]) -> Curves:
+        self._check()
         ids = np.array([image["id"] for image in images])
         truth = GroundTruth({"images": images, "annotations": annotations}, self._category_ids)
         return truth.curves(self._rows[np.isin(self._rows[:, 0], ids)])

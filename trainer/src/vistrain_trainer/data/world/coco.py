@@ -22,6 +22,8 @@ QUALITY = 90
 """JPEG quality."""
 MIN_VISIBILITY = 0.3
 """Boxes of which less can be seen are not annotated."""
+NOON = 0.875
+"""Daylight from which pictures are tagged `noon`, and others `dusk`: what evaluation slices a split by."""
 MIN_SIDE = 1.0
 """Boxes narrower or lower than this many pixels are not annotated."""
 
@@ -104,6 +106,7 @@ def write_scene(
                     "camera": camera.name,
                     "scene": scene.name,
                     "sample_token": token(seed, "sample", scene.name, timestamp),
+                    "tags": ["noon" if scene.daylight >= NOON else "dusk"],
                 },
                 boxes,
             )
