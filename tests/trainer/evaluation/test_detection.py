@@ -14,7 +14,8 @@ from support.coco_dataset import CLASSES, write_dataset
 from vistrain_trainer.data.coco import CocoDetection
 from vistrain_trainer.data.loader import EvaluationBatch
 from vistrain_trainer.evaluation.detection import DetectionEvaluator, Predicted, to_rows
-from vistrain_trainer.evaluation.postprocess import Detections, Thresholds
+from vistrain_trainer.evaluation.postprocess import Detections
+from vistrain_trainer.evaluation.thresholds import Thresholds
 
 NEVER = lambda: False  # noqa: E731
 

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 from torchvision.ops import nms
 
-from vistrain_trainer.evaluation.postprocess import Detections, Thresholds, detections
+from vistrain_trainer.evaluation.postprocess import Detections, detections
+from vistrain_trainer.evaluation.thresholds import Thresholds
 
 DEFAULT = Thresholds(confidence=0.01, nms_iou=0.65, max_detections=100)
 

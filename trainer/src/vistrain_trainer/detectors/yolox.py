@@ -22,7 +22,7 @@ from vistrain_trainer.detectors.yolox_model import YoloxModel, part_of, parts
 from vistrain_trainer.engine.losses import Losses
 from vistrain_trainer.engine.task import Batch, ParameterGroup, TaskContext
 from vistrain_trainer.evaluation.detection import DetectionEvaluator, Predicted
-from vistrain_trainer.evaluation.postprocess import Thresholds
+from vistrain_trainer.evaluation.thresholds import Thresholds
 
 
 class YoloxTask:

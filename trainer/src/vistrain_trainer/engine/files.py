@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from vistrain_trainer.errors import StorageFault
@@ -87,3 +88,29 @@ def replace_file(path: Path, content: bytes, *, durable: bool = True) -> None:
         raise
     if durable:
         sync_folder(path.parent)
+
+
+def put_folder(target: Path, fill: Callable[[Path], None]) -> None:
+    """Fill a folder beside and give it its name; one that bears it already is let go of.
+
+    A kill leaves the old folder, the new one, or, for a moment between two renames, none.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial, gone = (target.with_name(f".{target.name}.{kind}") for kind in ("partial", "discarded"))
+    for left in (partial, gone):
+        shutil.rmtree(left, ignore_errors=True)
+    try:
+        partial.mkdir()
+        fill(partial)
+        for folder in (partial, *(path for path in partial.rglob("*") if path.is_dir())):
+            sync_folder(folder)
+        if target.exists():
+            target.rename(gone)
+        partial.rename(target)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        if gone.exists() and not target.exists():
+            gone.rename(target)
+        raise
+    sync_folder(target.parent)
+    shutil.rmtree(gone, ignore_errors=True)

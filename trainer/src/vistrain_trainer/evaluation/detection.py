@@ -14,7 +14,8 @@ from vistrain_trainer.data.loader import EvaluationBatch, evaluation_batches
 from vistrain_trainer.engine.modes import evaluating
 from vistrain_trainer.engine.signals import Interrupted
 from vistrain_trainer.evaluation.coco_metrics import GroundTruth, metrics
-from vistrain_trainer.evaluation.postprocess import Detections, Thresholds, detections
+from vistrain_trainer.evaluation.postprocess import Detections, detections
+from vistrain_trainer.evaluation.thresholds import Thresholds
 
 
 class Predicted(NamedTuple):

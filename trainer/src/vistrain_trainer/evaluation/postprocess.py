@@ -12,17 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-
-@dataclass(frozen=True)
-class Thresholds:
-    """What counts as a detection; recorded with every result."""
-
-    confidence: float
-    """Least score."""
-    nms_iou: float
-    """Overlap above which the weaker of two detections of a class goes."""
-    max_detections: int
-    """Detections kept per image."""
+from vistrain_trainer.evaluation.thresholds import Thresholds
 
 
 @dataclass(frozen=True)
