@@ -46,6 +46,8 @@ def child(job: dict[str, object]) -> None:
 def main() -> None:
     for name in ("cli.app", "engine.run", "engine.training", "engine.comparison", "detectors.yolox"):
         importlib.import_module(f"vistrain_trainer.{name}")
+    for name in ("event_pb2", "summary_pb2"):
+        importlib.import_module(f"tensorboard.compat.proto.{name}")
     gc.freeze()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     print("ready", flush=True)

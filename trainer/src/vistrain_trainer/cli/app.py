@@ -7,6 +7,7 @@ import typer
 from vistrain_trainer.cli.checkpoint import app as checkpoint_app
 from vistrain_trainer.cli.doctor import doctor
 from vistrain_trainer.cli.preflight import preflight
+from vistrain_trainer.cli.report import report
 from vistrain_trainer.cli.run import run
 from vistrain_trainer.cli.validate import validate
 from vistrain_trainer.data.cli import app as prepare_app
@@ -22,5 +23,6 @@ app.command()(run)
 app.command()(validate)
 app.command()(preflight)
 app.command()(doctor)
+app.command()(report)
 app.add_typer(checkpoint_app, name="checkpoint")
 app.add_typer(prepare_app, name="prepare")
