@@ -27,6 +27,7 @@ def vistrain(*arguments: object):
     [
         ("run",),
         ("report",),
+        ("compare",),
         ("validate",),
         ("checkpoint", "list"),
         ("checkpoint", "verify"),

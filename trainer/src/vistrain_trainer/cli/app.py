@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from vistrain_trainer.cli.checkpoint import app as checkpoint_app
+from vistrain_trainer.cli.compare import compare
 from vistrain_trainer.cli.doctor import doctor
 from vistrain_trainer.cli.preflight import preflight
 from vistrain_trainer.cli.report import report
@@ -24,5 +25,6 @@ app.command()(validate)
 app.command()(preflight)
 app.command()(doctor)
 app.command()(report)
+app.command()(compare)
 app.add_typer(checkpoint_app, name="checkpoint")
 app.add_typer(prepare_app, name="prepare")
