@@ -47,6 +47,8 @@ def main() -> None:
     engine = ("engine.run", "engine.training", "engine.comparison")
     for name in ("cli.app", *engine, "detectors.yolox", "evaluation.examination"):
         importlib.import_module(f"vistrain_trainer.{name}")
+    for name in ("event_pb2", "summary_pb2"):
+        importlib.import_module(f"tensorboard.compat.proto.{name}")
     gc.freeze()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     print("ready", flush=True)

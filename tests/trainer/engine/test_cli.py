@@ -26,6 +26,8 @@ def vistrain(*arguments: object):
     "command",
     [
         ("run",),
+        ("report",),
+        ("compare",),
         ("validate",),
         ("checkpoint", "list"),
         ("checkpoint", "verify"),
@@ -39,12 +41,14 @@ def test_help_shows_an_example(command):
     assert "Example: vistrain" in result.output
 
 
-def test_help_and_validate_import_no_torch():
+def test_help_and_validate_import_no_torch_and_a_start_nothing_of_reports():
     code = (
         "import sys; from typer.testing import CliRunner; from vistrain_trainer.cli.app import app\n"
         f"for line in (['--help'], ['validate', '-f', {str(QUICKSTART)!r}]):\n"
         "    assert CliRunner().invoke(app, line).exit_code == 0\n"
         "assert not {'torch', 'cv2', 'scipy', 'yolox'} & set(sys.modules), 'slow imports'\n"
+        "import vistrain_trainer.engine.training\n"  # what a start needs not
+        "assert not {'tensorboard', 'matplotlib', 'jinja2.environment'} & set(sys.modules), 'slow imports'\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
 

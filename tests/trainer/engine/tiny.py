@@ -56,7 +56,8 @@ def tiny_manifest(**settings: Any) -> DetectorTraining:
 
 
 def tiny_options(output: Path, **values: Any) -> RunOptions:
-    defaults = {"pod": PodEnvironment(), "port": 0, "log_every": 1, "volumes": Volumes({}, in_pod=False)}
+    volumes = Volumes({}, in_pod=False)
+    defaults = {"pod": PodEnvironment(), "port": 0, "log_every": 1, "report": False, "volumes": volumes}
     return RunOptions(output=output, **defaults | values)
 
 
@@ -219,4 +220,5 @@ if __name__ == "__main__":  # one attempt in a process of its own: tiny.py OUTPU
     folder = Path(sys.argv[1])
     settings = json.loads(os.environ.get("TINY_SETTINGS", "{}"))
     task = functools.partial(TinyTask, **json.loads(os.environ.get("TINY_TASK", "{}")))
-    sys.exit(run(tiny_manifest(**settings), tiny_options(folder, pod=PodEnvironment.read()), task))
+    options = tiny_options(folder, pod=PodEnvironment.read(), report="TINY_REPORT" in os.environ)
+    sys.exit(run(tiny_manifest(**settings), options, task))

@@ -15,9 +15,14 @@ from typing import Any
 
 import pytest
 
+from support.artifacts import write_artifact
+from support.coco_dataset import write_dataset
+from support.yolox_task import make_manifest
 from vistrain_trainer.engine import signals
+from vistrain_trainer.engine.options import RunOptions
 from vistrain_trainer.engine.run import run
 from vistrain_trainer.engine.signals import request
+from vistrain_trainer.engine.volumes import Volumes
 
 
 @pytest.fixture(scope="session")
@@ -55,6 +60,32 @@ def untouched(tiny: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Pat
         return tiny.TinyTask(*arguments, values={1: 0.2, 2: 0.5, 3: 0.5, 4: 0.3, 5: 0.45})
 
     assert run(manifest, tiny.tiny_options(folder), make) == 0
+    return folder
+
+
+@pytest.fixture(scope="session")
+def yolox(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A YOLOX-nano trained for 2 epochs of 3 steps, with an evaluation; it has written its own report."""
+    data = tmp_path_factory.mktemp("data")
+    annotations = write_dataset(data / "world")
+    folder = tmp_path_factory.mktemp("runs") / "yolox"
+    schedule = {
+        "epochs": 2,
+        "batchSize": 4,
+        "learningRate": {"peak": 0.01},
+        "warmupEpochs": 1,
+        "noAugEpochs": 1,
+    }
+    manifest = make_manifest(schedule=schedule | {"precision": "fp32"})
+    options = RunOptions(
+        output=folder,
+        volumes=Volumes({"data": data / "world"}, in_pod=False),
+        device="cpu",
+        log_every=1,
+        port=0,
+    )
+    write_artifact(annotations, data / "world" / "images", folder / "evaluation" / "validation")
+    assert run(manifest, options) == 0
     return folder
 
 

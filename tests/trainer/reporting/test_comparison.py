@@ -22,7 +22,7 @@ def test_trained_runs_are_ranked_and_their_differences_told(interrupted, untouch
     first, second = found.standings
     assert (first.rank, first.history.folder) == (1, untouched)
     assert (second.rank, second.history.folder) == (2, interrupted)
-    assert first.label == f"tiny ({untouched})"
+    assert first.label == "tiny (untouched)"
     assert (first.best["AP"], first.last["AP"]) == ((2, 0.5), (4, 0.3))
     assert first.best["valLoss"].value == min(first.history.over_epochs("valLoss").values)
     seconds = first.history.over_epochs("seconds").values

@@ -160,3 +160,12 @@ def test_truths_and_lists_stand_in_a_table_as_json(made):
         ("spec.dataset.classes", '["square"]', '["x", "y"]'),
         ("spec.schedule.ema.enabled", "false", "true"),
     }
+
+
+def test_empty_columns_are_dropped_and_tables_turned():
+    columns = (Column("a", "A"), Column("b", "B"), Column("c", "C"))
+    table = Table("t", columns, (("x", None, 1.5), ("y", None, None)))
+    assert [column.key for column in table.filled().columns] == ["a", "c"]
+    turned = table.filled().turned()
+    assert [column.heading for column in turned.columns] == ["", "x", "y"]
+    assert turned.rows == (("C", "1.5", "–"),)

@@ -37,6 +37,7 @@ def run(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps; auto follows the manifest.")] = "auto",
     log_every: Annotated[int, typer.Option(min=1, help="Steps between two rows of log.jsonl.")] = 10,
     port: Annotated[int, typer.Option(help="Port of /metrics and /progress; 0 for none.")] = protocol.PORT,
+    report: Annotated[bool, typer.Option(help="Write the report when the run is over.")] = True,
     as_json: Annotated[
         bool, typer.Option("--json", help="Log JSON lines; print the result as JSON.")
     ] = False,
@@ -68,6 +69,7 @@ def run(
         device=device,
         log_every=log_every,
         port=port,
+        report=report,
         pod=pod,
     )
     if not pod.in_pod:  # there it was done before, in a pod without a slice

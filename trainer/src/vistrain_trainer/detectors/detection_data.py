@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -19,6 +21,8 @@ from vistrain_trainer.data.samples import TrainingSamples
 from vistrain_trainer.data.stream import SampleStream
 from vistrain_trainer.engine.volumes import Volumes
 from vistrain_trainer.errors import BadInput
+
+_COLORS = ((80, 220, 255), (255, 160, 60), (90, 230, 120), (220, 110, 240), (60, 120, 255), (255, 230, 90))
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,27 @@ class DetectionBatch:
             DetectionBatch(self.images[at : at + images], self.labels[at : at + images], self.step)
             for at in starts
         ]
+
+    def preview(self, count: int) -> Callable[[], list[np.ndarray]]:
+        """Draws the first images with their boxes, when called: (H, W, 3) uint8, BGR."""
+        images, labels = self.images[:count].clone(), self.labels[:count].clone()
+
+        def draw() -> list[np.ndarray]:
+            import cv2
+
+            pictures = []
+            for image, boxes in zip(images.numpy(), labels.numpy(), strict=True):
+                picture = np.ascontiguousarray(image.transpose(1, 2, 0))
+                for name, cx, cy, w, h in boxes[boxes[:, 3] > 0]:
+                    corner, far = (
+                        (round(cx - w / 2), round(cy - h / 2)),
+                        (round(cx + w / 2), round(cy + h / 2)),
+                    )
+                    cv2.rectangle(picture, corner, far, _COLORS[int(name) % len(_COLORS)], 1)
+                pictures.append(picture)
+            return pictures
+
+        return draw
 
     def to(self, device: torch.device) -> DetectionBatch:
         """The batch on a device; pinned memory is copied without blocking."""

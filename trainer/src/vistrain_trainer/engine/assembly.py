@@ -26,6 +26,7 @@ from vistrain_trainer.telemetry.console import LiveLine
 from vistrain_trainer.telemetry.metrics import TrainerMetrics
 from vistrain_trainer.telemetry.nvml import GpuReader
 from vistrain_trainer.telemetry.progress import ProgressBoard
+from vistrain_trainer.telemetry.tensorboard import TensorBoardMirror
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ def assemble(
     fence: Fence,
     board: ProgressBoard,
     metrics: TrainerMetrics,
+    tensorboard: TensorBoardMirror,
     *,
     live: LiveLine,
     restored: StoredCheckpoint | None,
@@ -64,6 +66,7 @@ def assemble(
         folder=folder,
         live=live,
         gpu=GpuReader(prepared.machine.device),
+        tensorboard=tensorboard,
         total_steps=plan.total,
         steps_per_epoch=plan.steps_per_epoch,
     )

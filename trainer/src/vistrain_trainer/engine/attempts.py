@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,8 @@ class AttemptLog:
 
     def start(self, restored_step: int | None, environment: dict[str, object]) -> None:
         """Record that this attempt begins to train."""
-        self._append("start", restoredStep=restored_step, environment=environment)
+        command = ["vistrain", *sys.argv[1:]]
+        self._append("start", restoredStep=restored_step, environment=environment, command=command)
 
     def end(self, exit_code: int, last_step: int, failure: str | None, message: str) -> None:
         """Record how this attempt is about to end."""

@@ -53,4 +53,6 @@ class RunOptions:
     """Optimiser steps between two log rows."""
     port: int = protocol.PORT
     """Port of /metrics and /progress; the next free one when it is taken; 0 for none outside a pod."""
+    report: bool = True
+    """Whether a run that is over writes its report."""
     pod: PodEnvironment = field(default_factory=PodEnvironment)

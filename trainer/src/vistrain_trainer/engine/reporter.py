@@ -23,6 +23,7 @@ from vistrain_trainer.telemetry.metrics import TrainerMetrics
 from vistrain_trainer.telemetry.nvml import GpuReader
 from vistrain_trainer.telemetry.pace import Pace
 from vistrain_trainer.telemetry.progress import ProgressBoard
+from vistrain_trainer.telemetry.tensorboard import TensorBoardMirror
 
 log = structlog.get_logger()
 
@@ -40,6 +41,7 @@ class Reporter:
     folder: RunFolder
     live: LiveLine
     gpu: GpuReader
+    tensorboard: TensorBoardMirror
     total_steps: int
     steps_per_epoch: int
 
@@ -66,6 +68,7 @@ class Reporter:
         pace = self.pace
         pace.mark(step)
         rate = max(rates.values(), default=None)
+        reading = self.gpu.read()
         row: dict[str, Any] = {
             "step": step,
             "epoch": (step - 1) // self.steps_per_epoch + 1,
@@ -74,10 +77,12 @@ class Reporter:
             "images_per_second": _rounded(pace.images_per_second),
             "data_wait_ratio": _rounded(pace.data_wait_ratio),
             "time": now(),
+            **({} if reading is None else reading.row()),
         }
         if phase:
             row |= {"phase": phase, "learning_rates": dict(rates)}
         self.steps.append(row)
+        self.tensorboard.row()
         eta = None if not pace.steps_per_second else (self.total_steps - step) / pace.steps_per_second
         self.board.set(
             loss=dict(list(losses.items())[:16]),
@@ -86,7 +91,6 @@ class Reporter:
             eta_seconds=eta,
         )
         self.metrics.training(losses, rates, pace.images_per_second, pace.data_wait_ratio)
-        reading = self.gpu.read()
         if reading is not None:
             self.board.set(gpu_memory=reading.memory)
             self.metrics.gpu_memory.labels("used").set(reading.memory.used_bytes)
@@ -109,6 +113,7 @@ class Reporter:
     def epoch(self, row: Mapping[str, float | int | str | None]) -> None:
         """An epoch is trained and, where due, evaluated."""
         self.epochs.append(row)
+        self.tensorboard.row()
 
     def evaluated(self, epoch: int, results: Mapping[str, float | None], best: Evaluated | None) -> None:
         """An evaluation is done."""

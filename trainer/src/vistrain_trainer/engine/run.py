@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from vistrain_trainer.engine.startup import TaskFactory
 
 log = structlog.get_logger()
+_OVER = (ExitCode.FINISHED, ExitCode.GATE_NOT_MET, ExitCode.DIVERGED, ExitCode.OUT_OF_GPU_MEMORY)
+"""Ends after which the run is not gone on with."""
 
 
 def run(manifest: DetectorTraining, options: RunOptions, make_task: TaskFactory | None = None) -> int:
@@ -48,6 +50,7 @@ def run(manifest: DetectorTraining, options: RunOptions, make_task: TaskFactory 
         else:
             log.exception(end.message, exit_code=end.exit_code)
     attempt.end(end)
+    attempt.report(end)
     return int(end.exit_code)
 
 
@@ -120,6 +123,13 @@ class Attempt:
                 self._attempts.end(int(end.exit_code), progress.step, failure, end.message[:1200])
                 self._folder.write_status(local_status(progress, self._manifest, self._folder))
         log.info("ended", exit_code=int(end.exit_code), message=end.message)
+
+    def report(self, end: End) -> None:
+        """Write the report of a run that is over, unless it is there; last, since all else is told by now."""
+        if self._options.report and end.exit_code in _OVER and not signals.request():
+            from vistrain_trainer.reporting.final import write_final_report
+
+            write_final_report(self._folder.path, again=self._fence is not None)
 
     def _repeat(self, result: dict[str, Any]) -> End:
         """The stored end of a finished run."""

@@ -38,7 +38,9 @@ from vistrain_trainer.evaluation.gates import unmet_gates
 from vistrain_trainer.telemetry.console import LiveLine
 from vistrain_trainer.telemetry.metrics import TrainerMetrics
 from vistrain_trainer.telemetry.progress import ProgressBoard
+from vistrain_trainer.telemetry.samples import first_samples
 from vistrain_trainer.telemetry.server import TelemetryServer
+from vistrain_trainer.telemetry.tensorboard import TensorBoardMirror
 
 log = structlog.get_logger()
 
@@ -64,7 +66,11 @@ def train(
     stage("startup.task")
 
     with contextlib.ExitStack() as stack:
-        feed = Feed(prepared.task, 0 if found is None else found.position, plan.total)
+        tensorboard = TensorBoardMirror(folder.path, fence.token.sequence)
+        stack.callback(tensorboard.close)
+        position = 0 if found is None else found.position
+        samples = first_samples(tensorboard, restored_step or 0)
+        feed = Feed(prepared.task, position, plan.total, on_first=samples)
         stack.callback(feed.close)
         metrics = TrainerMetrics(board.progress)
         _serve(stack, options, board, metrics)
@@ -95,6 +101,7 @@ def train(
             fence,
             board,
             metrics,
+            tensorboard,
             live=stack.enter_context(LiveLine(plan.total)),
             restored=found,
         )

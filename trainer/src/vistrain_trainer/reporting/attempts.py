@@ -40,6 +40,8 @@ class Attempt:
     """Why it ended, in its own words."""
     environment: Mapping[str, Any] = field(default_factory=dict)
     """What it ran on: versions, device, threads."""
+    command: tuple[str, ...] = ()
+    """The command line; empty in runs of older versions."""
 
     @property
     def trained(self) -> bool:
@@ -120,6 +122,7 @@ def _told(attempt: Attempt, row: Mapping[str, Any]) -> Attempt:
             started_at=_time(row["time"]),
             restored_step=_step(row.get("restoredStep")),
             environment=dict(row.get("environment") or {}),
+            command=tuple(map(str, row.get("command") or ())),
         )
     if event == "end":
         return replace(

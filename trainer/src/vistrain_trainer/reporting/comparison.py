@@ -138,8 +138,16 @@ def _ranked_by(histories: Sequence[History], labels: Sequence[str], metric: str 
 
 
 def _labels(histories: Sequence[History]) -> list[str]:
+    """Names; with the folder where two bear the same one, with its path where that is the same too."""
     names = Counter(one.name for one in histories)
-    return [one.name if names[one.name] == 1 else f"{one.name} ({one.folder})" for one in histories]
+    folders = Counter((one.name, one.folder.name) for one in histories)
+
+    def label(one: History) -> str:
+        if names[one.name] == 1:
+            return one.name
+        return f"{one.name} ({one.folder.name if folders[one.name, one.folder.name] == 1 else one.folder})"
+
+    return [label(one) for one in histories]
 
 
 def _hours(seconds: float | None) -> float | None:

@@ -14,27 +14,49 @@ from vistrain_trainer.engine.rows import read_table, whole_rows
 from vistrain_trainer.errors import BadInput
 from vistrain_trainer.reporting.series import Series
 
-NOT_METRICS = ("step", "learning_rate", "seconds")
-LOSS = "loss/"
+NOT_METRICS = ("step", "learning_rate", "seconds", "micro_batch")
+LOSS, RATE = "loss/", "learning_rate"
+PHASE = "phase"
+"""Column of metrics.csv with the name of the phase that an epoch belongs to; the only one of words."""
+_PLACES = ("step", "epoch", "time", "phase")
+
+
+def is_metric(column: str) -> bool:
+    """Whether evaluations fill a column of metrics.csv."""
+    return column not in NOT_METRICS and not column.startswith((LOSS, f"{RATE}/"))
 
 
 def read_epochs(path: Path) -> Mapping[str, Series]:
     """Curves over epochs by column: step, learning_rate, seconds, `loss/<part>`, metrics. Empty: no file.
 
-    A column that never has a value gives an empty curve.
+    Where parts of the model have rates of their own they are `learning_rate/<part>`. A column that never has
+    a value gives an empty curve.
 
     Raises:
         BadInput: a cell is not a number, or an epoch stands there twice.
         OSError, UnicodeDecodeError: the file is there and cannot be read.
     """
     columns, rows = read_table(path)
-    names = [name for name in columns if name != "epoch"]
+    names = [name for name in columns if name not in ("epoch", PHASE)]
     cells = [(int(row["epoch"]), {name: _cell(path, row, name) for name in names}) for row in rows]
     return _curves(path, "epoch", names, cells)
 
 
+def read_phases(path: Path) -> Mapping[int, str]:
+    """Name of the phase by epoch; empty where the table does not tell.
+
+    Raises:
+        OSError, UnicodeDecodeError: the file is there and cannot be read.
+    """
+    _, rows = read_table(path)
+    return MappingProxyType({int(row["epoch"]): row[PHASE] for row in rows if row.get(PHASE)})
+
+
 def read_steps(path: Path) -> Mapping[str, Series]:
     """Curves over steps: `loss/<part>`, learning_rate, images_per_second, data_wait_ratio. Empty: no file.
+
+    Where parts of the model have rates of their own they are `learning_rate/<part>`; further numbers of a
+    row, such as readings of the GPU, keep their names.
 
     Raises:
         BadInput: a value is not a number, or a step stands there twice.
@@ -43,15 +65,22 @@ def read_steps(path: Path) -> Mapping[str, Series]:
     names: dict[str, None] = {}  # a set in the order of coming
     cells: list[tuple[int, dict[str, float | None]]] = []
     for row in whole_rows(path):
-        values = {name: value for name, value in row.items() if name not in ("step", "epoch", "time", "loss")}
-        parts = row.get("loss") or {}
-        if not isinstance(parts, dict):
-            raise _bad(path, "loss", parts, f"the row of step {row['step']} has no parts of the loss in it")
-        values |= {f"{LOSS}{name}": value for name, value in parts.items()}
+        values = {
+            name: value for name, value in row.items() if name not in (*_PLACES, "loss", "learning_rates")
+        }
+        values |= {f"{LOSS}{name}": value for name, value in _parts(path, row, "loss").items()}
+        values |= {f"{RATE}/{name}": value for name, value in _parts(path, row, "learning_rates").items()}
         names |= dict.fromkeys(values)
         step = int(row["step"])
         cells.append((step, {name: _number(path, step, name, value) for name, value in values.items()}))
     return _curves(path, "step", list(names), cells)
+
+
+def _parts(path: Path, row: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    parts = row.get(name) or {}
+    if not isinstance(parts, dict):
+        raise _bad(path, name, parts, f"the row of step {row['step']} has no parts in it")
+    return parts
 
 
 def _curves(

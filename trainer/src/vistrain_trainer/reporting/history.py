@@ -20,7 +20,8 @@ from vistrain_api.status import RunStatus
 from vistrain_trainer.engine.runfolder import RunFolder
 from vistrain_trainer.errors import BadInput
 from vistrain_trainer.reporting.attempts import Attempt, Interruption, interruptions, read_attempts
-from vistrain_trainer.reporting.curves import LOSS, NOT_METRICS, read_epochs, read_steps
+from vistrain_trainer.reporting.curves import LOSS, is_metric, read_epochs, read_phases, read_steps
+from vistrain_trainer.reporting.events import RunEvent, read_events
 from vistrain_trainer.reporting.marks import Mark, find_marks
 from vistrain_trainer.reporting.series import Mode, Series, mode_of
 
@@ -47,13 +48,21 @@ class History:
     """status.yaml; none when it is missing or torn."""
     data: Mapping[str, Any]
     """What the run's data are: classes, digests. Empty when it was not recorded yet."""
+    resolved: Mapping[str, Any]
+    """What was decided at the first start, such as the precision."""
+    spec_digest: str
+    """Digest of what decides the result; empty when it was not recorded yet."""
     outcome: Outcome | None
     """None until the run is finished."""
     epochs: Mapping[str, Series]
     """Curves over epochs by column of metrics.csv; empty before the first epoch's end."""
     steps: Mapping[str, Series]
     """Curves over steps by name in log.jsonl."""
+    phases: Mapping[int, str]
+    """Name of the phase by epoch, as metrics.csv tells it; empty where it does not."""
     attempts: tuple[Attempt, ...]
+    events: tuple[RunEvent, ...]
+    """What the run decided on its way; empty where there is no events.jsonl."""
     marks: tuple[Mark, ...]
     steps_per_epoch: int | None
     """None before anything tells."""
@@ -90,7 +99,7 @@ class History:
     @property
     def metric_names(self) -> tuple[str, ...]:
         """Columns that evaluations fill."""
-        return tuple(name for name in self.epochs if name not in NOT_METRICS and not name.startswith(LOSS))
+        return tuple(filter(is_metric, self.epochs))
 
     @property
     def interruptions(self) -> tuple[Interruption, ...]:
@@ -129,9 +138,13 @@ def read_history(folder: Path) -> History:
     manifest = _manifest(folder, attempts)
     with _readable(folder / "metrics.csv"):
         epochs = read_epochs(folder / "metrics.csv")
+        phases = read_phases(folder / "metrics.csv")
+    with _readable(folder / "events.jsonl"):
+        events = read_events(folder / "events.jsonl")
     with _readable(folder / "log.jsonl"):
         steps = read_steps(folder / "log.jsonl")
     status, notes = _status(folder / "status.yaml")
+    identity = _identity(folder / "identity.json")
     result = _result(folder, manifest)
     ends = [series.at[-1] for series in steps.values() if series.at]
     ends += [int(point.value) for point in (epochs.get("step", _EMPTY).last,) if point is not None]
@@ -146,16 +159,21 @@ def read_history(folder: Path) -> History:
         epochs.get(primary.name, _EMPTY).best(primary.mode),
         primary.name,
         interruptions(attempts),
+        events,
     )
     return History(
         folder=folder,
         manifest=manifest,
         status=status,
-        data=MappingProxyType(_data(folder / "identity.json")),
+        data=MappingProxyType(identity["task"]),
+        resolved=MappingProxyType(identity["resolved"]),
+        spec_digest=identity["specDigest"],
         outcome=result,
         epochs=epochs,
         steps=steps,
+        phases=phases,
         attempts=attempts,
+        events=events,
         marks=marks,
         steps_per_epoch=per_epoch,
         step=step,
@@ -207,12 +225,18 @@ def _result(folder: Path, manifest: DetectorTraining) -> Outcome | None:
             raise _bad(path, f"it is not a result ({type(error).__name__})", "Restore the file") from error
 
 
-def _data(path: Path) -> dict[str, Any]:
+def _identity(path: Path) -> dict[str, Any]:
+    """What the run is: `task`, `resolved`, `specDigest`; empty ones before the run has begun."""
     with _readable(path):
         try:
-            return dict(json.loads(path.read_bytes())["task"])
+            stored = json.loads(path.read_bytes())
+            return {
+                "task": dict(stored["task"]),
+                "resolved": dict(stored.get("resolved") or {}),
+                "specDigest": str(stored.get("specDigest") or ""),
+            }
         except FileNotFoundError:
-            return {}
+            return {"task": {}, "resolved": {}, "specDigest": ""}
         except (TypeError, ValueError, KeyError) as error:
             problem = f"it does not say what the run's data are ({type(error).__name__})"
             raise _bad(path, problem, "Restore the file") from error

@@ -9,9 +9,20 @@ from typing import Literal
 from vistrain_api.protocol import ExitCode
 from vistrain_api.schedule import Schedule
 from vistrain_trainer.reporting.attempts import Interruption
+from vistrain_trainer.reporting.events import (
+    EARLY_STOPPING,
+    MICRO_BATCH,
+    PHASE,
+    ROLL_BACK,
+    RunEvent,
+    early_stops,
+    epochs_before_tail,
+)
 from vistrain_trainer.reporting.series import Point
 
-MarkKind = Literal["warm-up end", "no-aug start", "best", "stop", "resume"]
+MarkKind = Literal[
+    "phase", "warm-up end", "no-aug start", "best", "roll-back", "micro-batch", "early stop", "stop", "resume"
+]
 
 
 @dataclass(frozen=True)
@@ -34,6 +45,7 @@ def find_marks(
     best: Point | None,
     best_name: str,
     breaks: Sequence[Interruption],
+    events: Sequence[RunEvent] = (),
 ) -> tuple[Mark, ...]:
     """The marks in the order of their steps.
 
@@ -46,17 +58,19 @@ def find_marks(
 
     marks = []
     if steps_per_epoch is not None:
-        warm, bare = schedule.warmup_epochs, schedule.no_aug_epochs
-        if warm > 0:
-            marks.append(mark("warm-up end", warm * steps_per_epoch, f"end of warm-up (epoch {warm})"))
-        if bare > 0:
-            first = schedule.epochs - bare
-            text = f"start of no-aug (epoch {first + 1})"
-            marks.append(mark("no-aug start", first * steps_per_epoch, text))
+        for start, warm in _warmups(schedule, steps_per_epoch, events):
+            end = start // steps_per_epoch + warm
+            marks.append(mark("warm-up end", start + warm * steps_per_epoch, f"end of warm-up (epoch {end})"))
+        bare = epochs_before_tail(schedule.epochs, schedule.no_aug_epochs, early_stops(events))
+        if schedule.no_aug_epochs > 0 and bare is not None:
+            text = f"start of no-aug (epoch {bare + 1})"
+            marks.append(mark("no-aug start", bare * steps_per_epoch, text))
         if best is not None:
             text = f"best {best_name} (epoch {best.at})"
             marks.append(mark("best", best.at * steps_per_epoch, text))
     marks = [one for one in marks if one.step <= reached]
+    told = [(event, *words) for event in events if (words := _words(event)) is not None]
+    marks += [mark(kind, event.step, text) for event, kind, text in told]
     for one in breaks:
         name = f"attempt {one.ended.attempt}"
         if one.ended.last_step is not None:
@@ -68,6 +82,21 @@ def find_marks(
     return tuple(sorted(marks, key=lambda one: one.step))
 
 
+def _warmups(schedule: Schedule, steps_per_epoch: int, events: Sequence[RunEvent]) -> list[tuple[int, int]]:
+    """Step at which each warm-up begins, with its epochs: the run's, then those that phases state."""
+    phases = schedule.phases or []
+    began = {str(one.details.get("name")): one.step for one in events if one.kind == PHASE}
+    found, planned = [], 0
+    if not phases or phases[0].warmup_epochs is None:
+        found.append((0, schedule.warmup_epochs))
+    for phase in phases:
+        start = began.get(phase.name, planned * steps_per_epoch if not began else None)
+        if phase.warmup_epochs is not None and start is not None:
+            found.append((start, phase.warmup_epochs))
+        planned += phase.epochs or 0
+    return [(start, epochs) for start, epochs in found if epochs > 0]
+
+
 def reason(one: Interruption) -> str:
     """Why an attempt ended, in a few words."""
     ended = one.ended
@@ -76,3 +105,19 @@ def reason(one: Interruption) -> str:
     if ended.exit_code == ExitCode.STOPPED:
         return "stopped on request"
     return f"{ended.failure or 'a fault'}, exit code {ended.exit_code}"
+
+
+def _words(event: RunEvent) -> tuple[MarkKind, str] | None:
+    """Kind and text of an event's mark; none for one that is not known."""
+    details = event.details
+    if event.kind == PHASE:
+        frozen = ", ".join(map(str, details.get("frozen") or ()))
+        return "phase", f"phase {details.get('name', '')} begins" + (f" (frozen: {frozen})" if frozen else "")
+    if event.kind == ROLL_BACK:
+        return "roll-back", f"rolled back to here from step {details.get('from')}"
+    if event.kind == MICRO_BATCH:
+        return "micro-batch", f"micro-batch shrunk from {details.get('before')} to {details.get('after')}"
+    if event.kind == EARLY_STOPPING:
+        (stop,) = early_stops([event])
+        return "early stop", f"{stop.what} stopped early (patience {stop.patience})"
+    return None

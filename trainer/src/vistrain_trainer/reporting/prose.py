@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from vistrain_trainer.reporting.disruption_prose import tell_interruptions
+from vistrain_trainer.reporting.event_prose import tell_early_stop, tell_events
 from vistrain_trainer.reporting.gap import VALIDATION, latest_gap
 from vistrain_trainer.reporting.history import History
 from vistrain_trainer.reporting.sentences import Fact, Sentence
@@ -15,8 +16,19 @@ from vistrain_trainer.reporting.wording import count, duration, number, percent
 
 def tell(history: History) -> tuple[Sentence, ...]:
     """How far a run is, how its loss went, where it was best, how stable, what interrupted it, its gap."""
-    parts = (_extent, _end, _loss, _best, _steadiness, tell_interruptions, _gap, _left_out)
-    return tuple(sentence for part in parts for sentence in part(history))
+    return tuple(sentence for paragraph in paragraphs(history) for sentence in paragraph)
+
+
+def paragraphs(history: History) -> tuple[tuple[Sentence, ...], ...]:
+    """The same, what belongs together in one paragraph; none of them is empty."""
+    groups: tuple[tuple[Callable[[History], Iterator[Sentence]], ...], ...] = (
+        (_extent, tell_early_stop, _end),
+        (_loss, _best, _steadiness, _gap),
+        (tell_events, tell_interruptions),
+        (_left_out,),
+    )
+    told = (tuple(sentence for part in group for sentence in part(history)) for group in groups)
+    return tuple(paragraph for paragraph in told if paragraph)
 
 
 def _extent(history: History) -> Iterator[Sentence]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Literal
 
 import numpy as np
 
+from vistrain_trainer.reporting.events import early_stops, epochs_before_tail
 from vistrain_trainer.reporting.history import History
 from vistrain_trainer.reporting.series import Point, Series
 
@@ -62,7 +64,10 @@ class Stretch:
     last: int
     """Last epoch that is trained."""
     planned_last: int
-    """Last epoch that the manifest plans."""
+    """Last epoch that the manifest plans; where epochs tell their phase, the last of it."""
+
+
+_Planned = tuple[str, Literal["run", "phase", "part"], int, int]
 
 
 @dataclass(frozen=True)
@@ -109,16 +114,10 @@ def stability(history: History) -> tuple[Stability, ...]:
 def stretches(history: History) -> tuple[Stretch, ...]:
     """The phases of a run, then its parts, as far as they are trained."""
     schedule = history.manifest.spec.schedule
-    planned: list[tuple[str, Literal["run", "phase", "part"], int, int]] = []
-    if schedule.phases is None:
-        planned.append(("whole run", "run", 1, schedule.epochs))
-    else:
-        first = 1
-        for phase in schedule.phases:
-            last = schedule.epochs if phase.epochs is None else first + phase.epochs - 1
-            planned.append((phase.name, "phase", first, last))
-            first = last + 1
-    warm, bare = schedule.warmup_epochs, schedule.epochs - schedule.no_aug_epochs
+    planned = _phases(history)
+    warm = schedule.warmup_epochs
+    tail = epochs_before_tail(schedule.epochs, schedule.no_aug_epochs, early_stops(history.events))
+    bare = schedule.epochs if tail is None else tail
     planned += [
         ("warm-up", "part", 1, warm),
         ("main", "part", warm + 1, bare),
@@ -130,6 +129,26 @@ def stretches(history: History) -> tuple[Stretch, ...]:
         for name, kind, first, last in planned
         if first <= min(last, trained)
     )
+
+
+def _phases(history: History) -> list[_Planned]:
+    """Name, kind, first and last planned epoch; where epochs tell their phase, as they were trained."""
+    schedule = history.manifest.spec.schedule
+    if history.phases:  # one that stopped early made the next begin before it was planned to
+        found: list[_Planned] = []
+        for name, epochs in groupby(sorted(history.phases), key=history.phases.__getitem__):
+            numbers = list(epochs)
+            found.append((name, "phase", numbers[0], numbers[-1]))
+        return found
+    if schedule.phases is None:
+        return [("whole run", "run", 1, schedule.epochs)]
+    planned: list[_Planned] = []
+    first = 1
+    for phase in schedule.phases:
+        last = schedule.epochs if phase.epochs is None else first + phase.epochs - 1
+        planned.append((phase.name, "phase", first, last))
+        first = last + 1
+    return planned
 
 
 def stretch_figures(history: History) -> tuple[StretchFigures, ...]:

@@ -68,11 +68,30 @@ class Table:
         rows = tuple(tuple(_finite(cell) for cell in row) for row in self.rows)
         object.__setattr__(self, "rows", rows)
 
+    def filled(self) -> Table:
+        """Without the columns that have no value in any row."""
+        kept = [
+            place for place in range(len(self.columns)) if any(row[place] is not None for row in self.rows)
+        ]
+        rows = tuple(tuple(row[place] for place in kept) for row in self.rows)
+        return Table(self.title, tuple(self.columns[place] for place in kept), rows)
+
+    def turned(self) -> Table:
+        """Columns as rows; the first column becomes the headings."""
+        head, *others = self.columns
+        columns = [Column(head.key, "")]
+        columns += [Column(f"row{place}", str(row[0])) for place, row in enumerate(self.rows, start=1)]
+        shown = self.shown()
+        rows = tuple(
+            (column.heading, *(row[place] for row in shown)) for place, column in enumerate(others, start=1)
+        )
+        return Table(self.title, tuple(columns), rows)
+
     def to_markdown(self) -> str:
         """A GitHub-flavoured table; numbers to the right."""
-        head = [_markdown(column.heading) for column in self.columns]
-        rule = ["---:" if self._is_numeric(place) else "---" for place in range(len(self.columns))]
-        body = [[_markdown(text) for text in row] for row in self._shown("–")]
+        head = [markdown_text(column.heading) for column in self.columns]
+        rule = ["---:" if self.is_numeric(place) else "---" for place in range(len(self.columns))]
+        body = [[markdown_text(text) for text in row] for row in self.shown()]
         return "".join(f"| {' | '.join(row)} |\n" for row in [head, rule, *body])
 
     def to_csv(self) -> str:
@@ -95,7 +114,7 @@ class Table:
 
     def to_latex(self, label: str = "") -> str:
         """A `table` with rules of the package booktabs; `label` is what \\ref names."""
-        align = "".join("r" if self._is_numeric(place) else "l" for place in range(len(self.columns)))
+        align = "".join("r" if self.is_numeric(place) else "l" for place in range(len(self.columns)))
         lines = [
             r"\begin{table}",
             r"\centering",
@@ -105,20 +124,22 @@ class Table:
             r"\toprule",
             _latex_row([column.heading for column in self.columns]),
             r"\midrule",
-            *(_latex_row(row) for row in self._shown("–")),
+            *(_latex_row(row) for row in self.shown()),
             r"\bottomrule",
             r"\end{tabular}",
             r"\end{table}",
         ]
         return "\n".join(lines) + "\n"
 
-    def _shown(self, missing: str) -> list[list[str]]:
+    def shown(self, missing: str = "–") -> list[list[str]]:
+        """The cells as a person reads them."""
         return [
             [_shown(cell, column.digits, missing) for cell, column in zip(row, self.columns, strict=True)]
             for row in self.rows
         ]
 
-    def _is_numeric(self, place: int) -> bool:
+    def is_numeric(self, place: int) -> bool:
+        """Whether a column holds numbers, which stand to the right."""
         cells = [row[place] for row in self.rows if row[place] is not None]
         return bool(cells) and not any(isinstance(cell, str) for cell in cells)
 
@@ -135,7 +156,8 @@ def _latex_row(cells: list[str]) -> str:
     return " & ".join(f"{{{text}}}" if text.startswith(("[", "*")) else text for text in texts) + r" \\"
 
 
-def _markdown(text: str) -> str:
+def markdown_text(text: str) -> str:
+    """Text in which every character of Markdown's own stands for itself; line breaks become spaces."""
     return _MARKDOWN.sub(r"\\\1", _one_line(text))
 
 

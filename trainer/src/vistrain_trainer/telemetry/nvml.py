@@ -18,6 +18,15 @@ class GpuReading:
     temperature_celsius: float | None
     power_watts: float | None
 
+    def row(self) -> dict[str, float | None]:
+        """As a row of log.jsonl has it; what is hidden is left out."""
+        values = {
+            "gpu_memory_bytes": self.memory.used_bytes,
+            "gpu_temperature_celsius": self.temperature_celsius,
+            "gpu_power_watts": self.power_watts,
+        }
+        return {name: value for name, value in values.items() if value is not None}
+
 
 class GpuReader:
     """Reads a CUDA device. Temperature and power are of the whole card; a MIG slice may hide them."""
