@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+from structlog.testing import capture_logs
+
 from vistrain_trainer.engine.run import run
 
 
@@ -31,14 +33,14 @@ def test_a_kill_while_it_is_written_loses_nothing(tiny, tmp_path, attempt):
     assert (folder / "attempts.jsonl").read_text() == told
 
 
-def test_a_report_that_cannot_be_written_ends_no_run(tiny, tmp_path, capsys):
+def test_a_report_that_cannot_be_written_ends_no_run(tiny, tmp_path):
     folder = tmp_path / "run"
     folder.mkdir()
     (folder / "report").write_text("in the way")
-    assert run(tiny.tiny_manifest(), tiny.tiny_options(folder, report=True), tiny.TinyTask) == 0
-    said = capsys.readouterr().out
-    assert "the report was not written" in said
-    assert "vistrain report" in said
+    with capture_logs() as said:
+        assert run(tiny.tiny_manifest(), tiny.tiny_options(folder, report=True), tiny.TinyTask) == 0
+    (told,) = [entry for entry in said if entry["event"] == "the report was not written"]
+    assert "vistrain report" in told["remedy"]
 
 
 def test_a_run_that_diverged_has_one_and_a_stopped_one_has_none(tiny, tmp_path, attempt):

@@ -142,7 +142,13 @@ def test_stretches_follow_the_phases_as_they_were_trained(eventful):
 def test_phases_that_were_really_trained_and_stopped_early(tiny, tmp_path):
     """Phase `a` is best in epoch 1, with a patience of 2: its epochs 4 and 5 are left out."""
     phases = [
-        {"name": "a", "epochs": 5, "freeze": ["backbone"], "earlyStopping": {"patience": 2}},
+        {
+            "name": "a",
+            "epochs": 5,
+            "warmupEpochs": 2,
+            "freeze": ["backbone"],
+            "earlyStopping": {"patience": 2},
+        },
         {"name": "b", "epochs": 3, "learningRates": {"head": 0.01}, "warmupEpochs": 1},
     ]
     manifest = tiny.tiny_manifest(schedule__epochs=8, schedule__phases=phases)
@@ -162,14 +168,14 @@ def test_phases_that_were_really_trained_and_stopped_early(tiny, tmp_path):
     assert found == [
         ("a", "phase", 1, 3),
         ("b", "phase", 4, 6),
-        ("warm-up", "part", 1, 1),
-        ("main", "part", 2, 5),
+        ("warm-up", "part", 1, 2),
+        ("main", "part", 3, 5),
         ("no-aug", "part", 6, 6),
     ]
     assert [(mark.kind, mark.step) for mark in history.marks] == [
         ("phase", 0),
-        ("warm-up end", 4),
         ("best", 4),
+        ("warm-up end", 8),
         ("early stop", 12),
         ("phase", 12),
         ("warm-up end", 16),

@@ -6,6 +6,7 @@ import functools
 import json
 
 import pytest
+from structlog.testing import capture_logs
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from vistrain_trainer.engine.run import run
@@ -103,9 +104,10 @@ def test_nothing_is_begun_before_the_first_row(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_goes_wrong_is_noted_and_ends_no_run(tiny, tmp_path, capsys):
+def test_what_goes_wrong_is_noted_and_ends_no_run(tiny, tmp_path):
     folder = tmp_path / "run"
     folder.mkdir()
     (folder / "tensorboard").write_text("in the way")
-    assert run(tiny.tiny_manifest(), tiny.tiny_options(folder), tiny.TinyTask) == 0
-    assert "no events for TensorBoard" in capsys.readouterr().out
+    with capture_logs() as said:
+        assert run(tiny.tiny_manifest(), tiny.tiny_options(folder), tiny.TinyTask) == 0
+    assert "no events for TensorBoard" in [entry["event"] for entry in said]

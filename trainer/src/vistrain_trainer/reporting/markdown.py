@@ -52,8 +52,9 @@ def _lines(report: Report, figures: Sequence[str]) -> Iterator[str]:
     for one in report.judgements:
         yield f"## Evaluation on the {one.split} split"
         yield ""
-        yield markdown_text(one.said)
-        yield ""
+        for text in (one.said, *one.artifact.notes):
+            yield markdown_text(text)
+            yield ""
         for kind in ("operating", "classes", "confusion", "slices"):
             yield from _table(report, f"{kind}-{one.split}")
     for title, names in _END:

@@ -41,6 +41,7 @@ class _Judged:
 
     split: str
     said: str
+    notes: tuple[str, ...]
     confidence: float
     operating: Table
     classes: Table
@@ -157,6 +158,7 @@ def _judged(one: Judgement) -> _Judged:
     return _Judged(
         split=one.split,
         said=one.said,
+        notes=artifact.notes,
         confidence=artifact.operating[-1].confidence,
         operating=one.operating,
         classes=one.classes,

@@ -10,7 +10,7 @@ from vistrain_trainer.reporting.gap import VALIDATION, latest_gap
 from vistrain_trainer.reporting.history import History
 from vistrain_trainer.reporting.sentences import Fact, Sentence
 from vistrain_trainer.reporting.series import Point
-from vistrain_trainer.reporting.stability import TOTAL, stability
+from vistrain_trainer.reporting.stability import TOTAL, stability, warmup_epochs
 from vistrain_trainer.reporting.wording import count, duration, number, percent
 
 
@@ -116,7 +116,7 @@ def _best(history: History) -> Iterator[Sentence]:
 
 
 def _steadiness(history: History) -> Iterator[Sentence]:
-    warmup = history.manifest.spec.schedule.warmup_epochs
+    warmup = warmup_epochs(history)
     for one in stability(history):
         spread, where = one.overall, "over all epochs"
         if warmup > 0 and one.after_warmup is not None:

@@ -94,6 +94,13 @@ def spread(series: Series) -> Spread | None:
     return Spread(len(values), float(values.mean()), float(values.std()))
 
 
+def warmup_epochs(history: History) -> int:
+    """Epochs of the warm-up that the run begins with: the first phase's own, where it states one."""
+    schedule = history.manifest.spec.schedule
+    own = schedule.phases[0].warmup_epochs if schedule.phases else None
+    return schedule.warmup_epochs if own is None else own
+
+
 def judged(history: History) -> tuple[str, ...]:
     """The columns whose stability is judged: the total loss, the primary metric."""
     return tuple(name for name in (TOTAL, history.primary) if len(history.over_epochs(name)))
@@ -106,7 +113,7 @@ def stability(history: History) -> tuple[Stability, ...]:
         series = history.over_epochs(name)
         overall = spread(series)
         assert overall is not None
-        warmup = history.manifest.spec.schedule.warmup_epochs
+        warmup = warmup_epochs(history)
         found.append(Stability(name, overall, spread(series.between(warmup + 1, history.trained_epochs))))
     return tuple(found)
 
@@ -115,7 +122,7 @@ def stretches(history: History) -> tuple[Stretch, ...]:
     """The phases of a run, then its parts, as far as they are trained."""
     schedule = history.manifest.spec.schedule
     planned = _phases(history)
-    warm = schedule.warmup_epochs
+    warm = warmup_epochs(history)
     tail = epochs_before_tail(schedule.epochs, schedule.no_aug_epochs, early_stops(history.events))
     bare = schedule.epochs if tail is None else tail
     planned += [
