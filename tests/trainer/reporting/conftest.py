@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from support.artifacts import write_artifact
-from support.coco_dataset import write_dataset
+from support.artifacts import examine_made_up
+from support.coco_dataset import CLASSES, write_dataset
 from support.yolox_task import make_manifest
 from vistrain_trainer.engine import signals
 from vistrain_trainer.engine.options import RunOptions
@@ -65,27 +65,25 @@ def untouched(tiny: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 @pytest.fixture(scope="session")
 def yolox(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A YOLOX-nano trained for 2 epochs of 3 steps, with an evaluation; it has written its own report."""
+    """A YOLOX-nano trained for 2 epochs of 3 steps; it has judged itself and written its own report."""
     data = tmp_path_factory.mktemp("data")
-    annotations = write_dataset(data / "world")
+    write_dataset(data / "world")
     folder = tmp_path_factory.mktemp("runs") / "yolox"
-    schedule = {
-        "epochs": 2,
-        "batchSize": 4,
-        "learningRate": {"peak": 0.01},
-        "warmupEpochs": 1,
-        "noAugEpochs": 1,
-    }
-    manifest = make_manifest(schedule=schedule | {"precision": "fp32"})
-    options = RunOptions(
-        output=folder,
-        volumes=Volumes({"data": data / "world"}, in_pod=False),
-        device="cpu",
-        log_every=1,
-        port=0,
-    )
-    write_artifact(annotations, data / "world" / "images", folder / "evaluation" / "validation")
-    assert run(manifest, options) == 0
+    schedule = {"epochs": 2, "batchSize": 4, "learningRate": {"peak": 0.01}, "precision": "fp32"}
+    manifest = make_manifest(schedule=schedule | {"warmupEpochs": 1, "noAugEpochs": 1})
+    volumes = Volumes({"data": data / "world"}, in_pod=False)
+    assert run(manifest, RunOptions(folder, volumes, device="cpu", log_every=1, port=0)) == 0
+    return folder
+
+
+@pytest.fixture(scope="session")
+def judged(interrupted: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The interrupted run, with the evaluation of a detector that finds something."""
+    data = tmp_path_factory.mktemp("data") / "world"
+    annotations = write_dataset(data)
+    folder = tmp_path_factory.mktemp("runs") / "judged"
+    shutil.copytree(interrupted, folder)
+    examine_made_up(annotations, data / "images", CLASSES).write(folder / "evaluation" / "validation")
     return folder
 
 

@@ -168,9 +168,24 @@ def test_a_run_has_written_its_own_report(yolox):
     text = (yolox / "report" / "report.md").read_text()
     assert "(figures/confusion-validation.png)" in text
     assert "Evaluation on the validation split" in text
-    rows = list(csv.reader(io.StringIO((yolox / "report" / "confusion-validation.csv").read_text())))
     document = json.loads((yolox / "evaluation" / "validation" / "evaluation.json").read_text())
-    assert [[int(cell) for cell in row[1:]] for row in rows[1:]] == document["confusion"]["counts"]
+    assert read_counts(yolox / "report") == document["confusion"]["counts"]
+
+
+def test_an_evaluation_is_in_every_form(judged, tmp_path):
+    write_report(judged, tmp_path, ["markdown", "csv", "latex", "json"])
+    found = json.loads((judged / "evaluation" / "validation" / "evaluation.json").read_text())
+    assert read_counts(tmp_path) == found["confusion"]["counts"]
+    document = json.loads((tmp_path / "metrics.json").read_text())
+    assert document["evaluations"]["validation"]["metrics"] == found["metrics"]
+    shown = number(found["metrics"]["AP/car"])
+    assert f"| car | {shown} |" in (tmp_path / "report.md").read_text()
+    assert f"car & {shown} &" in (tmp_path / "table.tex").read_text()
+
+
+def read_counts(folder):
+    rows = list(csv.reader(io.StringIO((folder / "confusion-validation.csv").read_text())))
+    return [[int(cell) for cell in row[1:]] for row in rows[1:]]
 
 
 def test_readings_of_a_gpu_are_in_rows_charts_and_headlines(tiny, tmp_path, monkeypatch):

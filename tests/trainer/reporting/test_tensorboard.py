@@ -11,6 +11,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from vistrain_trainer.engine.run import run
 from vistrain_trainer.reporting.history import read_history
+from vistrain_trainer.reporting.judgement import MAX_PICTURES
 from vistrain_trainer.telemetry.event_file import EventFile, Image
 from vistrain_trainer.telemetry.tensorboard import TensorBoardMirror, write_pictures
 
@@ -81,8 +82,10 @@ def test_a_run_that_was_rolled_back_has_each_row_once(tiny, tmp_path):
 def test_samples_and_pictures_of_a_run(yolox):
     events = read(yolox)
     samples = [f"training samples/{number}" for number in (1, 2, 3, 4)]
-    pictures = [f"validation/{number}" for number in (1, 2, 3)]
-    assert events.Tags()["images"] == [*samples, *pictures]
+    drawn = json.loads((yolox / "evaluation" / "validation" / "evaluation.json").read_text())["pictures"]
+    pictures = [f"validation/{number}" for number, _ in enumerate(drawn[:MAX_PICTURES], start=1)]
+    assert sorted(events.Tags()["images"]) == sorted([*samples, *pictures])
+    assert pictures
     (sample,) = events.Images("training samples/1")
     assert (sample.step, sample.height, sample.width) == (1, 64, 96)
     (picture,) = events.Images("validation/1")
