@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import cv2
 import numpy as np
 import pytest
@@ -50,9 +48,9 @@ class Noise:
 
 
 @pytest.fixture(scope="module")
-def scratch() -> Iterator[Scratch]:
+def scratch() -> Scratch:
     """One for all tests, so that what one leaves behind is in the way of the next."""
-    yield Scratch()
+    return Scratch()
 
 
 ranges = st.tuples(st.floats(0.05, 1.0), st.floats(1.0, 3.0))

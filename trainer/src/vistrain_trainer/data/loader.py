@@ -31,7 +31,8 @@ class TrainingBatch(NamedTuple):
     images: torch.Tensor
     """(B, 3, H, W) uint8, BGR, channels last in memory, as decoded and as convolutions like them."""
     labels: torch.Tensor
-    """(B, max_labels, 5) float32 rows cls, cx, cy, w, h in input pixels; zero after the last."""
+    """(B, n, 5) float32 rows cls, cx, cy, w, h in input pixels; zero after the last; n is the most boxes of
+    an image here, at least 1."""
     first_position: int
     """Place of the first sample in the stream."""
     step: int
@@ -49,7 +50,7 @@ class EvaluationBatch(NamedTuple):
     sizes: list[tuple[int, int]]
     """(height, width) of the images."""
     labels: torch.Tensor
-    """(B, n, 5) float32 as in training; n is the most boxes of an image here, at least 1."""
+    """(B, n, 5) float32 as in training."""
 
 
 class BatchIterator(Generic[Batch]):
@@ -161,11 +162,13 @@ def training_batches(
     def make(step: int) -> TrainingBatch:
         keys = stream.keys_for_step(step)
         images = _pictures(len(keys), keys[0].height, keys[0].width)
-        labels = torch.empty((len(keys), samples.max_labels, 5))
-        for place, key in enumerate(keys):
-            labels.numpy()[place] = samples.write(key, images.numpy()[place])
+        boxes = [samples.write(key, images.numpy()[place]) for place, key in enumerate(keys)]
+        most = max(1, *map(len, boxes))
         return TrainingBatch(
-            images=images.permute(0, 3, 1, 2), labels=labels, first_position=keys[0].position, step=step
+            images=images.permute(0, 3, 1, 2),
+            labels=torch.from_numpy(np.stack([padded_labels(each, most) for each in boxes])),
+            first_position=keys[0].position,
+            step=step,
         )
 
     return BatchIterator(make, range(from_step, to_step), workers, pin_memory, samples.flush)

@@ -25,7 +25,7 @@ class TrainingSamples:
         self._tail_settings = settings.without_mosaic()
         self._seed = seed
         self._scratch = Scratch()
-        self.max_labels = max_labels
+        self._max_labels = max_labels
 
     def __len__(self) -> int:
         return len(self._source)
@@ -37,10 +37,13 @@ class TrainingSamples:
             BadInput: an image file is missing, broken or of another size than the annotations say.
         """
         image = np.empty((key.height, key.width, 3), np.uint8)
-        return to_planes(image), self.write(key, image), key
+        return to_planes(image), padded_labels(self.write(key, image), self._max_labels), key
 
     def write(self, key: SampleKey, out: np.ndarray) -> np.ndarray:
-        """Make the sample of a key in ``out``, a (H, W, 3) uint8 array, BGR; give its labels.
+        """Make the sample of a key in ``out``, a (H, W, 3) uint8 array, BGR; give its boxes.
+
+        Returns:
+            (n, 5) rows x1, y1, x2, y2, class in input pixels, n at most ``max_labels``.
 
         Raises:
             BadInput: as for an item.
@@ -51,7 +54,7 @@ class TrainingSamples:
             self._source, key.index, height=key.height, width=key.width, settings=settings, random=random
         )
         render_sample(self._source, plan, out, self._scratch)
-        return padded_labels(boxes, self.max_labels)
+        return boxes[: self._max_labels]
 
     def flush(self) -> None:
         """Let other processes see the images that this one has kept, and see theirs."""
