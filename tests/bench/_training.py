@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import os
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -116,7 +117,9 @@ def bench(
             make_world(world, height, width)
         configure_logging(json_lines=True)
         run = parse(manifest)
-        options = RunOptions(root / "run", Volumes({"driving-world": world}, in_pod=False), device=device)
+        options = RunOptions(
+            root / f"run-{os.getpid()}", Volumes({"driving-world": world}, in_pod=False), device=device
+        )
         board = ProgressBoard(attempt=1)
         folder = RunFolder(options.output, run)
         folder.open()
