@@ -1,9 +1,10 @@
-"""A YOLOX and its engine, with batches that are made beforehand: what the training benchmarks measure on."""
+"""A YOLOX and its engine: what the training benchmarks measure on."""
 
 from __future__ import annotations
 
 import contextlib
 import itertools
+import os
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -67,9 +68,36 @@ class _Again:
         """Nothing to end."""
 
 
+def make_world(folder: Path, height: int, width: int) -> None:
+    """A small data set with pictures of a size."""
+    options = SyntheticOptions(
+        scenes=8, samples=8, cameras=("CAM_FRONT",), height=height, width=width, classes=CLASSES, seed=0
+    )
+    make_synthetic(options, folder)
+
+
 @contextlib.contextmanager
-def bench(variant: str, height: int, width: int, batch: int) -> Iterator[Bench]:
-    """An engine on the best device here, in a temporary run folder."""
+def bench(
+    variant: str,
+    height: int,
+    width: int,
+    batch: int,
+    *,
+    world: Path | None = None,
+    root: Path | None = None,
+    settings: dict[str, dict[str, Any]] | None = None,
+) -> Iterator[Bench]:
+    """An engine on the best device here.
+
+    Args:
+        variant: of YOLOX.
+        height: of the input, in pixels.
+        width: likewise.
+        batch: images in a step.
+        world: a data set, whose batches are then read from the disk; without one they are made beforehand.
+        root: an existing folder for the run folder, and so for caches; a temporary one when not given.
+        settings: fields of the manifest's spec to change, by section.
+    """
     device = "cuda" if torch.cuda.is_available() else "cpu"
     manifest = read_yaml((ROOT / "examples" / "quickstart.yaml").read_text())
     spec = manifest["spec"]
@@ -79,32 +107,31 @@ def bench(variant: str, height: int, width: int, batch: int) -> Iterator[Bench]:
     spec["dataset"]["loader"] = {"workers": 0}
     spec["dataset"]["volume"].pop("subPath", None)
     spec["resources"]["cpu"] = torch.get_num_threads()
-    with tempfile.TemporaryDirectory() as temporary, contextlib.ExitStack() as stack:
-        root = Path(temporary)
-        make_synthetic(
-            SyntheticOptions(
-                scenes=8,
-                samples=8,
-                cameras=("CAM_FRONT",),
-                height=height,
-                width=width,
-                classes=CLASSES,
-                seed=0,
-            ),
-            root / "world",
-        )
+    for section, values in (settings or {}).items():
+        spec.setdefault(section, {}).update(values)
+    with contextlib.ExitStack() as stack:
+        root = root or Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        read = world is not None
+        if world is None:
+            world = root / "world"
+            make_world(world, height, width)
         configure_logging(json_lines=True)
         run = parse(manifest)
         options = RunOptions(
-            root / "run", Volumes({"driving-world": root / "world"}, in_pod=False), device=device
+            root / f"run-{os.getpid()}", Volumes({"driving-world": world}, in_pod=False), device=device
         )
         board = ProgressBoard(attempt=1)
         folder = RunFolder(options.output, run)
         folder.open()
         fence = Fence.take(folder.path / "fence", None)
         prepared = prepare(run, options, {}, board, task_for)
-        with contextlib.closing(prepared.task.batches(0, 4)) as made:
-            batches = _Again([one.to(prepared.machine.device) for one in made])
+        batches: Any
+        if read:
+            batches = prepared.task.batches(0, 10**6)
+            stack.callback(batches.close)
+        else:
+            with contextlib.closing(prepared.task.batches(0, 4)) as made:
+                batches = _Again([one.to(prepared.machine.device) for one in made])
         state = build_state(run, prepared, options)
         store = CheckpointStore(folder.path / "checkpoints")
         store.prepare()

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import torch
 
+sys.path.pop(0)  # this folder: its yolox.py is not the package
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from bench._machine import machine

@@ -13,6 +13,7 @@ import sys
 import time
 from pathlib import Path
 
+sys.path.pop(0)  # this folder: its yolox.py is not the package
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from bench._machine import machine

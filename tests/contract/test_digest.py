@@ -69,6 +69,8 @@ def test_what_decides_changes_it(field):
     ("field", "value"),
     [
         ("checkpoint.path", "elsewhere"),
+        ("dataset.loader", {"cache": "disk", "cacheBudget": "1Gi"}),
+        ("dataset.loader", {"cache": "memory"}),
         ("resources.accelerator", {"mig": {"profile": "1g.20gb"}}),
         ("resources.cpu", 2),
         ("resilience.maxFailures", 9),

@@ -57,7 +57,5 @@ def test_only_what_may_be_refused_is_refused():
         "spec.model.ultralytics",
         "spec.dataset.format",
         "spec.dataset.prepare",
-        "spec.dataset.loader.cache",
-        "spec.augmentation.multiscale",
         "spec.scheduling.queueName",
     }

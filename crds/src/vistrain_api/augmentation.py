@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from vistrain_api.base import Contract, Rule, not_supported
+from vistrain_api.base import Contract, Rule
 from vistrain_api.initialization import Share
 
 Factor = Annotated[float, Field(gt=0, le=10)]
@@ -88,5 +88,3 @@ class Augmentation(Contract):
     """Scale of mosaic images."""
     multiscale: Multiscale | None = None
     """Input sizes that change in training."""
-
-    rules: ClassVar[tuple[Rule, ...]] = (not_supported("multiscale"),)

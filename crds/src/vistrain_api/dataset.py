@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from vistrain_api.base import Contract, Rule, Unique, not_supported
+from vistrain_api.quantities import Memory
 from vistrain_api.volumes import DataVolumeRef, RelativePath
 
 ClassName = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9_. -]*$")]
@@ -32,9 +33,10 @@ class Loader(Contract):
     workers: Annotated[int, Field(ge=0, le=128)] = 4
     """Loader processes; 0 reads in the training process."""
     cache: Literal["none", "memory", "disk"] = "none"
-    """Where decoded images are kept between epochs."""
-
-    rules: ClassVar[tuple[Rule, ...]] = (not_supported("cache", allowed="none"),)
+    """Where images are kept once decoded and fitted to the input size: in memory, which counts towards
+    resources.memory, or on the checkpoint volume, beside the run folders."""
+    cache_budget: Memory = "64Gi"
+    """Most that the cache may take; images beyond it are read directly."""
 
 
 class NuScenesPreparation(Contract):

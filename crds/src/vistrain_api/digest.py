@@ -15,6 +15,10 @@ _NOT_DECIDING = {*ALWAYS_MUTABLE, *MUTABLE_WHILE_SUSPENDED, "pod", "checkpoint"}
 def deciding(spec: DetectorTrainingSpec) -> dict[str, Any]:
     """The part of the spec that decides the result, with defaults filled in, as JSON values."""
     values = spec.model_dump(mode="json", by_alias=True, exclude_none=True)
+    # A cached image has the bytes of a decoded one. Run folders of versions without a cache say none.
+    loader = values["dataset"]["loader"]
+    loader["cache"] = "none"
+    del loader["cacheBudget"]
     return {key: value for key, value in values.items() if key not in _NOT_DECIDING}
 
 

@@ -105,20 +105,12 @@ _rule(
 # What this version does not act on.
 _unsupported("spec.model", "ultralytics")
 _unsupported("spec.dataset", "prepare")
-_unsupported("spec.augmentation", "multiscale")
 _unsupported("spec.scheduling", "queueName")
 _rule(
     "spec.dataset",
     "format: only 'coco' is supported by this version of Vistrain",
     ".format",
     {"spec.dataset.format": "yolo"},
-)
-_rule(
-    "spec.dataset.loader",
-    "cache: only 'none' is supported by this version of Vistrain",
-    ".cache",
-    {"spec.dataset.loader.cache": "memory"},
-    {"spec.dataset.loader": {"workers": 1, "cache": "disk"}},
 )
 _rule(
     "spec.resources.accelerator",

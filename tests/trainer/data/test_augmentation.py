@@ -13,11 +13,14 @@ import numpy as np
 import pytest
 
 from support.coco_dataset import CLASSES
-from vistrain_trainer.data.augmentation import AugmentationSettings, augmented_sample
+from vistrain_trainer.data.augmentation import AugmentationSettings, plan_sample, render_sample
 from vistrain_trainer.data.coco import CocoDetection
-from vistrain_trainer.data.letterbox import fit, letterbox, padded_labels, to_planes
+from vistrain_trainer.data.fitted import FittedImages
+from vistrain_trainer.data.letterbox import fit, fit_ratio, letterbox, padded_labels, to_planes
 from vistrain_trainer.data.randomness import Purpose, generator
 from vistrain_trainer.data.samples import TrainingSamples
+from vistrain_trainer.data.scratch import Scratch
+from vistrain_trainer.data.source import ImageSource
 from vistrain_trainer.data.stream import SampleKey
 
 HEIGHT, WIDTH = 96, 160
@@ -39,6 +42,20 @@ def key(position: int, *, augment: bool = True, images: int = 12) -> SampleKey:
 @pytest.fixture(scope="module")
 def dataset(dataset_folder: Path) -> CocoDetection:
     return CocoDetection(dataset_folder / "annotations" / "train.json", dataset_folder / "images", CLASSES)
+
+
+@pytest.fixture(scope="module")
+def images(dataset: CocoDetection) -> FittedImages:
+    return FittedImages(dataset, HEIGHT, WIDTH)
+
+
+def augmented_sample(
+    source: ImageSource, index: int, settings: AugmentationSettings, random: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    plan, boxes = plan_sample(source, index, height=HEIGHT, width=WIDTH, settings=settings, random=random)
+    image = np.empty((HEIGHT, WIDTH, 3), np.uint8)
+    render_sample(source, plan, image, Scratch())
+    return image, boxes
 
 
 @pytest.fixture
@@ -85,10 +102,10 @@ def upstream(
 
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_samples_equal_yoloxs_pixel_by_pixel(
-    dataset: CocoDetection, upstream: Callable[..., tuple[np.ndarray, np.ndarray]], recipe: str
+    images: FittedImages, upstream: Callable[..., tuple[np.ndarray, np.ndarray]], recipe: str
 ) -> None:
     settings, boxes = RECIPES[recipe], 0
-    samples = TrainingSamples(dataset, settings, seed=11)
+    samples = TrainingSamples(images, settings, seed=11)
     for position in range(60):
         image, labels, _ = samples[key(position)]
         expected_image, expected_labels = upstream(settings, key(position), 11)
@@ -102,9 +119,9 @@ def test_samples_equal_yoloxs_pixel_by_pixel(
 
 
 @pytest.mark.parametrize("augment", [True, False])
-def test_a_sample_is_a_function_of_seed_and_key_alone(dataset: CocoDetection, augment: bool) -> None:
+def test_a_sample_is_a_function_of_seed_and_key_alone(images: FittedImages, augment: bool) -> None:
     def samples(seed: int) -> list[tuple[np.ndarray, np.ndarray, SampleKey]]:
-        made = TrainingSamples(dataset, EVERYTHING, seed)
+        made = TrainingSamples(images, EVERYTHING, seed)
         return [made[key(position, augment=augment)] for position in (7, 3, 7)]
 
     first = samples(0)
@@ -117,9 +134,9 @@ def test_a_sample_is_a_function_of_seed_and_key_alone(dataset: CocoDetection, au
     assert not np.array_equal(first[0][0], samples(1)[0][0])
 
 
-def test_global_generators_are_neither_read_nor_moved(dataset: CocoDetection) -> None:
+def test_global_generators_are_neither_read_nor_moved(images: FittedImages) -> None:
     before, python_before = np.random.get_state(), python_random.getstate()
-    samples = TrainingSamples(dataset, EVERYTHING, 0)
+    samples = TrainingSamples(images, EVERYTHING, 0)
     for position in range(12):
         samples[key(position)]
     after = np.random.get_state()
@@ -128,17 +145,20 @@ def test_global_generators_are_neither_read_nor_moved(dataset: CocoDetection) ->
     assert python_random.getstate() == python_before
 
 
-def test_one_image_at_two_positions_gives_two_samples(dataset: CocoDetection) -> None:
-    samples = TrainingSamples(dataset, EVERYTHING, 0)
+def test_one_image_at_two_positions_gives_two_samples(images: FittedImages) -> None:
+    samples = TrainingSamples(images, EVERYTHING, 0)
     assert not np.array_equal(samples[key(0)][0], samples[key(12)][0])
 
 
-def test_with_everything_off_a_sample_is_the_letterboxed_image(dataset: CocoDetection) -> None:
-    samples = TrainingSamples(dataset, AugmentationSettings.none(), 0)
+def test_with_everything_off_a_sample_is_the_letterboxed_image(
+    dataset: CocoDetection, images: FittedImages
+) -> None:
+    samples = TrainingSamples(images, AugmentationSettings.none(), 0)
     for index in range(12):
         image, labels, _ = samples[key(index)]
         # Cut to whole pixels, a fitted side may fall short of the input's: it is fitted again, as in YOLOX.
-        resized, ratio = fit(dataset.read_image(index), HEIGHT, WIDTH)
+        picture = dataset.read_image(index)
+        resized, ratio = fit(picture, HEIGHT, WIDTH), fit_ratio(*picture.shape[:2], HEIGHT, WIDTH)
         canvas, again = letterbox(resized, HEIGHT, WIDTH)
         np.testing.assert_array_equal(image, to_planes(canvas))
         boxes = dataset.labels(index) * np.array([ratio * again] * 4 + [1])
@@ -156,14 +176,14 @@ def test_a_letterbox_is_padded_at_the_right_and_below(height: int, width: int, s
     assert (int(height * ratio), int(width * ratio)) == size
 
 
-def test_the_tail_keeps_flip_and_colour_and_closes_the_rest(dataset: CocoDetection) -> None:
+def test_the_tail_keeps_flip_and_colour_and_closes_the_rest(images: FittedImages) -> None:
     settings = replace(EVERYTHING, mosaic=1.0, mixup_probability=1.0, hsv_probability=0.0, flip=1.0)
-    tail = TrainingSamples(dataset, settings, 0)
-    flipped = TrainingSamples(dataset, replace(AugmentationSettings.none(), flip=1.0), 0)
+    tail = TrainingSamples(images, settings, 0)
+    flipped = TrainingSamples(images, replace(AugmentationSettings.none(), flip=1.0), 0)
     for position in range(12):
         np.testing.assert_array_equal(tail[key(position, augment=False)][0], flipped[key(position)][0])
         np.testing.assert_array_equal(tail[key(position, augment=False)][1], flipped[key(position)][1])
-    coloured = TrainingSamples(dataset, replace(settings, hsv_probability=1.0), 0)
+    coloured = TrainingSamples(images, replace(settings, hsv_probability=1.0), 0)
     assert any(
         not np.array_equal(coloured[key(position, augment=False)][0], flipped[key(position)][0])
         for position in range(12)
@@ -184,14 +204,20 @@ class Painted:
     def has_boxes(self, index: int) -> bool:
         return index == 0
 
-    def fitted(self, index: int, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
-        image = np.zeros((height, width, 3), np.uint8)
-        if index > 0:
-            return image, np.zeros((0, 5))
-        self.uses += 1
-        left, top, right, bottom = (int(value) for value in self.BOX[:4])
-        image[top:bottom, left:right] = 255
-        return image, np.array([self.BOX])
+    def size(self, index: int) -> tuple[int, int]:
+        return HEIGHT, WIDTH
+
+    def boxes(self, index: int) -> np.ndarray:
+        if index == 0:
+            self.uses += 1
+        return np.array([self.BOX] if index == 0 else np.zeros((0, 5)))
+
+    def image(self, index: int) -> np.ndarray:
+        image = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+        if index == 0:
+            left, top, right, bottom = (int(value) for value in self.BOX[:4])
+            image[top:bottom, left:right] = 255
+        return image
 
 
 def painted_extent(image: np.ndarray, threshold: int) -> list[float]:
@@ -204,9 +230,7 @@ def alone(settings: AugmentationSettings, tolerance: float) -> int:
     compared = 0
     for position in range(200):
         source, random = Painted(), generator(3, Purpose.SAMPLE, position)
-        image, boxes = augmented_sample(
-            source, 0, height=HEIGHT, width=WIDTH, settings=settings, random=random
-        )
+        image, boxes = augmented_sample(source, 0, settings, random)
         if source.uses > 1 or len(boxes) == 0 or (boxes[0, 2:4] - boxes[0, 0:2]).min() < 6:
             continue
         # The hull of a turned box that is cut by the edge is wider than what is left of its paint.
@@ -232,21 +256,19 @@ def test_a_label_lies_where_its_object_is_painted(settings: AugmentationSettings
 
 
 def test_mixup_puts_the_label_where_the_partner_is_painted() -> None:
-    from vistrain_trainer.data.mixup import mixup
+    from vistrain_trainer.data.mixup import mix, plan_mixup
 
     compared = 0
     for position in range(80):
-        image = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
-        source = Painted()
-        mixed, boxes = mixup(
-            image,
-            np.zeros((0, 5)),
-            lambda index: source.fitted(index, HEIGHT, WIDTH),  # noqa: B023
-            source.has_boxes,
-            images=len(source),
+        mixed = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+        partner, boxes = plan_mixup(
+            Painted(),
+            height=HEIGHT,
+            width=WIDTH,
             scale=(0.5, 1.6),
             random=generator(1, Purpose.SAMPLE, position),
         )
+        mix(Painted(), partner, mixed, Scratch())
         assert len(boxes) == 1
         if (boxes[0, 2:4] - boxes[0, 0:2]).min() > 4:
             np.testing.assert_allclose(boxes[0, :4], painted_extent(mixed, 63), atol=1.5)
@@ -258,22 +280,25 @@ def test_mixup_puts_the_label_where_the_partner_is_painted() -> None:
 def test_an_image_without_boxes_is_only_letterboxed() -> None:
     for position in range(20):
         random = generator(0, Purpose.SAMPLE, position)
-        image, boxes = augmented_sample(
-            Painted(), 2, height=HEIGHT, width=WIDTH, settings=replace(EVERYTHING, mosaic=0), random=random
-        )
+        image, boxes = augmented_sample(Painted(), 2, replace(EVERYTHING, mosaic=0), random)
         assert boxes.shape == (0, 5)
         assert not image.any()
 
 
 def test_gains_multiply_and_a_gain_of_nought_changes_nothing() -> None:
-    from vistrain_trainer.data.colour import jitter_hsv
+    from vistrain_trainer.data.colour import draw_colours, recolour
+
+    def jittered(gains: tuple[float, float, float], seed: int) -> np.ndarray:
+        out = np.empty_like(grey)
+        recolour(grey, draw_colours(gains, np.random.default_rng(seed)), out, Scratch())
+        return out
 
     grey = np.full((4, 4, 3), 100, np.uint8)
-    values = {int(jitter_hsv(grey, (0.0, 0.0, 0.4), np.random.default_rng(at))[0, 0, 0]) for at in range(300)}
+    values = {int(jittered((0.0, 0.0, 0.4), at)[0, 0, 0]) for at in range(300)}
     assert min(values) in (60, 61)
     assert max(values) in (139, 140)
     assert len(values) > 60
-    np.testing.assert_array_equal(jitter_hsv(grey, (0.0, 0.0, 0.0), np.random.default_rng(0)), grey)
+    np.testing.assert_array_equal(jittered((0.0, 0.0, 0.0), 0), grey)
 
 
 def test_more_boxes_than_rows_are_cut_off() -> None:

@@ -16,6 +16,7 @@ from support.coco_dataset import CLASSES, write_dataset
 from vistrain_trainer.data import loader as loader_module
 from vistrain_trainer.data.augmentation import AugmentationSettings
 from vistrain_trainer.data.coco import CocoDetection
+from vistrain_trainer.data.fitted import FittedImages
 from vistrain_trainer.data.letterbox import letterbox, padded_labels, to_planes
 from vistrain_trainer.data.loader import TrainingBatch, evaluation_batches, training_batches
 from vistrain_trainer.data.samples import TrainingSamples
@@ -34,7 +35,7 @@ def dataset(dataset_folder: Path) -> CocoDetection:
 
 @pytest.fixture(scope="module")
 def samples(dataset: CocoDetection) -> TrainingSamples:
-    return TrainingSamples(dataset, SETTINGS, seed=4)
+    return TrainingSamples(FittedImages(dataset, 64, 96), SETTINGS, seed=4)
 
 
 @pytest.fixture(scope="module")
@@ -57,11 +58,14 @@ def test_a_batch_holds_the_samples_of_its_step(
     for step, batch in enumerate(reference):
         assert (batch.step, batch.first_position) == (step, step * 3)
         assert (batch.images.shape, batch.images.dtype) == ((3, 3, 64, 96), torch.uint8)
-        assert (batch.labels.shape, batch.labels.dtype) == ((3, 120, 5), torch.float32)
+        assert (batch.labels.shape[::2], batch.labels.dtype) == ((3, 5), torch.float32)
         for row, key in enumerate(STREAM.keys_for_step(step)):
             image, labels, _ = samples[key]
             np.testing.assert_array_equal(batch.images[row], image)
-            np.testing.assert_array_equal(batch.labels[row], labels)
+            most = batch.labels.shape[1]
+            np.testing.assert_array_equal(batch.labels[row], labels[:most])
+            assert not labels[most:].any()
+        assert (batch.labels[:, -1, 3] > 0).any()
 
 
 @pytest.mark.parametrize("workers", [0, 1, 2, 3])
@@ -103,14 +107,14 @@ def test_workers_outlive_signals_to_the_process_group(
 
 def test_a_stuck_worker_is_ended_at_close(samples: TrainingSamples, monkeypatch: pytest.MonkeyPatch) -> None:
     main = os.getpid()
-    make = TrainingSamples.__getitem__
+    write = TrainingSamples.write
 
-    def stuck(self: TrainingSamples, key: SampleKey) -> object:
+    def stuck(self: TrainingSamples, key: SampleKey, out: np.ndarray) -> object:
         if os.getpid() != main and key.position > 2:
             signal.pause()
-        return make(self, key)
+        return write(self, key, out)
 
-    monkeypatch.setattr(TrainingSamples, "__getitem__", stuck)
+    monkeypatch.setattr(TrainingSamples, "write", stuck)
     batches = training_batches(samples, STREAM, 0, 12, workers=1)
     next(batches)
     (worker,) = multiprocessing.active_children()
@@ -185,7 +189,7 @@ def test_a_missing_picture_is_bad_input_also_from_a_worker(tmp_path: Path, worke
     path = write_dataset(tmp_path / "gap")
     data = CocoDetection(path, tmp_path / "gap" / "images", CLASSES)
     (tmp_path / "gap" / "images" / "005.png").unlink()
-    samples = TrainingSamples(data, AugmentationSettings.none(), 0)
+    samples = TrainingSamples(FittedImages(data, 64, 96), AugmentationSettings.none(), 0)
     with (
         training_batches(samples, STREAM, 0, 12, workers=workers) as batches,
         pytest.raises(BadInput, match="image 105 cannot be read") as caught,
@@ -199,10 +203,10 @@ def test_a_missing_picture_is_bad_input_also_from_a_worker(tmp_path: Path, worke
 def test_a_fault_of_ours_keeps_its_kind(
     dataset: CocoDetection, samples: TrainingSamples, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(_: object, __: object) -> None:
+    def fail(*_: object) -> None:
         raise ZeroDivisionError("a fault")
 
-    monkeypatch.setattr(TrainingSamples, "__getitem__", fail)
+    monkeypatch.setattr(TrainingSamples, "write", fail)
     with training_batches(samples, STREAM, 0, 12, workers=1) as batches, pytest.raises(ZeroDivisionError):
         next(batches)
 
@@ -214,7 +218,7 @@ def test_no_steps_are_no_batches(samples: TrainingSamples, workers: int) -> None
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_evaluation_goes_through_all_images_in_order(dataset: CocoDetection, workers: int) -> None:
-    with evaluation_batches(dataset, 64, 96, 5, workers=workers) as batches:
+    with evaluation_batches(FittedImages(dataset, 64, 96), 5, workers=workers) as batches:
         got = list(batches)
     assert [len(batch.image_ids) for batch in got] == [5, 5, 2]
     assert [number for batch in got for number in batch.image_ids] == [image.id for image in dataset.images]

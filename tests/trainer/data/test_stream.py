@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vistrain_trainer.data.stream import SampleStream
+from vistrain_trainer.data.stream import Heights, SampleStream
 
 streams = st.builds(
     SampleStream,
@@ -77,3 +77,52 @@ def test_a_step_outside_the_training_is_refused(step: int) -> None:
 def test_sizes_must_be_positive() -> None:
     with pytest.raises(ValueError, match="images=0"):
         SampleStream(0, 4, 0, 3, 0, 64, 96)
+
+
+def drawn(seed: int, least: int = 736, most: int = 1056, every: int = 10) -> SampleStream:
+    return SampleStream(400, 4, seed, 10, 3, 896, 1600, Heights(least, most, every))
+
+
+def test_heights_are_multiples_of_32_in_their_range_and_all_come_by() -> None:
+    sizes = {drawn(0).size_at(step) for step in range(1000)}
+    assert {height for height, _ in sizes} == set(range(736, 1057, 32))
+
+
+@pytest.mark.parametrize("heights", [(64, 256), (40, 130), (96, 96)])
+def test_the_width_follows_by_the_base_sizes_aspect_as_in_yolox(heights: tuple[int, int]) -> None:
+    stream = SampleStream(40, 4, 0, 100, 0, 96, 160, Heights(*heights, 1))
+    for step in range(stream.total_steps):
+        height, width = stream.size_at(step)
+        assert heights[0] <= height <= heights[1]
+        factor = height // 32
+        assert (height, width) == (32 * factor, 32 * int(factor * (160 / 96)))
+
+
+def test_a_height_lasts_its_steps_and_depends_on_the_seed_alone() -> None:
+    stream = drawn(5)
+    for first in range(0, 200, 10):
+        assert len({stream.size_at(step) for step in range(first, first + 10)}) == 1
+    assert [stream.size_at(step) for step in (990, 5, 300)] == [
+        drawn(5).size_at(step) for step in (990, 5, 300)
+    ]
+    other = SampleStream(777, 9, 5, 10, 0, 896, 1600, Heights(736, 1056, 10))
+    assert [other.size_at(step) for step in range(0, 500, 10)] == [
+        stream.size_at(step) for step in range(0, 500, 10)
+    ]
+    assert [stream.size_at(step) for step in range(0, 500, 10)] != [
+        drawn(6).size_at(step) for step in range(0, 500, 10)
+    ]
+
+
+def test_the_keys_of_a_step_carry_its_size_also_in_the_tail() -> None:
+    stream = drawn(1)
+    for step in (0, 17, 333, 999):
+        assert {(key.height, key.width) for key in stream.keys_for_step(step)} == {stream.size_at(step)}
+
+
+def test_drawing_heights_changes_no_other_draw() -> None:
+    plain = SampleStream(400, 4, 1, 10, 3, 896, 1600)
+    for step in (0, 17, 999):
+        assert [(key.index, key.position, key.augment) for key in plain.keys_for_step(step)] == [
+            (key.index, key.position, key.augment) for key in drawn(1).keys_for_step(step)
+        ]

@@ -109,6 +109,6 @@ def test_running_out_of_device_memory_is_not_swallowed(monkeypatch: pytest.Monke
     def out_of_memory(*_: Tensor) -> Tensor:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
 
-    monkeypatch.setattr(assignment, "bboxes_iou", out_of_memory)
+    monkeypatch.setattr(assignment, "pairwise_iou", out_of_memory)
     with pytest.raises(torch.OutOfMemoryError, match=r"CUDA out of memory\. Tried"):
         loss_sums(predictions(1), random_labels(1, 5, CLASSES, HEIGHT, WIDTH, 3), l1=False)

@@ -164,3 +164,55 @@ def test_diff_tells_runs_apart(command, world, manifest, tmp_path):
         assert command(*arguments, "--output", str(folders[-1])) == 0
     assert command("checkpoint", "diff", *map(str, folders)) == 1
     assert command("checkpoint", "diff", str(folders[0]), str(folders[0])) == 0
+
+
+MULTISCALE = '{"height": {"min": 64, "max": 160}, "everySteps": 2}'
+
+
+@pytest.mark.parametrize(
+    ("workers", "places"),
+    [
+        # One process: the shard of an epoch is published when its evaluation begins.
+        (0, ["step@3=KILL", "cache.publish=KILL", "step@5=TERM", "evaluate.batch=KILL", "step@8=KILL"]),
+        # Workers publish as they end: killed with the trainer, they leave shards that are never whole.
+        (2, ["step@4=KILL", "step@5=TERM", "evaluate.begin=KILL", "step@9=KILL"]),
+    ],
+)
+def test_killed_while_the_cache_is_built_with_drawn_sizes(
+    command, world, manifest, tmp_path, workers, places
+):
+    """The untouched run has no cache: one must not be seen in the result, be it whole or half made."""
+    arguments = ["run", "-f", str(manifest), "--volume", f"world={world}", "--log-every", "1", "--port", "0"]
+    for setting in (
+        f"augmentation.multiscale={MULTISCALE}",
+        f"dataset.loader.workers={workers}",
+        "schedule.epochs=2",
+        "schedule.noAugEpochs=1",
+    ):
+        arguments += ["--set", f"spec.{setting}"]
+    untouched = Run(tmp_path / "untouched", arguments)
+    assert command(*untouched.arguments, **untouched.environment()) == 0
+
+    (tmp_path / "volume").mkdir()
+    cached = [*arguments, "--set", "spec.dataset.loader.cache=disk"]
+    killed = Run(tmp_path / "volume" / "killed", cached)
+    for place in places:
+        code = command(*killed.arguments, **killed.environment(place))
+        assert code == (-signal.SIGKILL if place.endswith("=KILL") else STOPPED), f"{place}: {code}"
+    assert command(*killed.arguments, **killed.environment()) == 0
+    assert command("checkpoint", "diff", str(untouched.folder), str(killed.folder)) == 0
+    assert list(map(comparable, killed.log_rows())) == list(map(comparable, untouched.log_rows()))
+    assert list(map(comparable, killed.metrics_rows())) == list(map(comparable, untouched.metrics_rows()))
+
+    def shards():
+        return sorted(
+            (path.name, path.stat().st_mtime_ns) for path in tmp_path.glob("volume/.vistrain-cache/*/*.shard")
+        )
+
+    found = shards()
+    assert found
+    another = Run(tmp_path / "volume" / "another", cached)
+    assert command(*another.arguments, **another.environment()) == 0
+    assert command("checkpoint", "diff", str(untouched.folder), str(another.folder)) == 0
+    assert "32 images are there" in " ".join(another.last_words()["notes"])
+    assert shards() == found

@@ -5,26 +5,30 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from vistrain_trainer.data.scratch import Scratch
+
 LEVELS = np.array([5, 30, 30])
 """The most that YOLOX 0.3.0 adds to hue (of 180), saturation and value (of 255)."""
 
 
-def jitter_hsv(
-    image: np.ndarray, gains: tuple[float, float, float] | None, random: np.random.Generator
-) -> np.ndarray:
-    """Shift hue, saturation and value of a BGR image at random; the image given stays as it is.
+def draw_colours(gains: tuple[float, float, float] | None, random: np.random.Generator) -> np.ndarray:
+    """Draw (1, 256, 3) uint8 tables from the old to the new levels of hue, saturation and value.
 
     With ``gains`` None, whole levels are added, each of the three with probability ½ (YOLOX 0.3.0). Otherwise
     each is multiplied by 1 + u·gain with u uniform in [−1, 1].
     """
-    hsv = cv2.cvtColor(image, cv2.COLOR_BGR2HSV)
     if gains is None:
         shifts = random.uniform(-1, 1, 3) * LEVELS
         shifts *= random.integers(0, 2, 3)
-        tables = _added(shifts.astype(np.int16))
-    else:
-        tables = _multiplied(random.uniform(-1, 1, 3) * np.asarray(gains) + 1)
-    return np.asarray(cv2.cvtColor(cv2.LUT(hsv, tables), cv2.COLOR_HSV2BGR))
+        return _added(shifts.astype(np.int16))
+    return _multiplied(random.uniform(-1, 1, 3) * np.asarray(gains) + 1)
+
+
+def recolour(image: np.ndarray, tables: np.ndarray, out: np.ndarray, scratch: Scratch) -> None:
+    """Write a BGR image with its hue, saturation and value changed by tables; ``out`` may be the image."""
+    hsv = cv2.cvtColor(image, cv2.COLOR_BGR2HSV, dst=scratch.image("hsv", *image.shape[:2]))
+    cv2.LUT(hsv, tables, dst=hsv)
+    cv2.cvtColor(hsv, cv2.COLOR_HSV2BGR, dst=out)
 
 
 def _added(shifts: np.ndarray) -> np.ndarray:

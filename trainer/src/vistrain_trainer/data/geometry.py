@@ -1,4 +1,4 @@
-"""Geometric augmentation of images with their boxes."""
+"""Geometric augmentation of boxes, and of the images that they lie in."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ import math
 import cv2
 import numpy as np
 
-from vistrain_trainer.data.letterbox import PAD
+MARGIN = 2
+"""Pixels around what a warp shows that bilinear interpolation and rounding may touch."""
 
 
-def mirror(image: np.ndarray, boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Flip an image left to right with its (n, 5) boxes."""
+def mirror_boxes(boxes: np.ndarray, width: int) -> np.ndarray:
+    """(n, 5) boxes of an image that is flipped left to right."""
     flipped = boxes.copy()
-    flipped[:, [0, 2]] = image.shape[1] - boxes[:, [2, 0]]
-    return image[:, ::-1], flipped
+    flipped[:, [0, 2]] = width - boxes[:, [2, 0]]
+    return flipped
 
 
 def affine_matrix(
@@ -41,33 +42,31 @@ def affine_matrix(
     return matrix
 
 
-def random_affine(
-    image: np.ndarray,
-    boxes: np.ndarray,
-    *,
-    height: int,
-    width: int,
-    degrees: float,
-    translate: float,
-    shear: float,
-    scale: tuple[float, float],
-    random: np.random.Generator,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Warp an image into (height, width) by a random matrix; boxes become their corners' hulls, clipped.
+def warp_boxes(boxes: np.ndarray, matrix: np.ndarray, *, height: int, width: int) -> np.ndarray:
+    """Warp (n, 5) boxes by a (2, 3) matrix: the hull of each box's four corners, clipped to the size.
 
     A box that leaves the picture keeps its row with no area; the caller drops what is too small.
     """
-    matrix = affine_matrix(
-        height, width, degrees=degrees, translate=translate, shear=shear, scale=scale, random=random
-    )
-    warped = cv2.warpAffine(image, matrix, dsize=(width, height), borderValue=(PAD, PAD, PAD))
-    return warped, warp_boxes(boxes, matrix, height=height, width=width)
-
-
-def warp_boxes(boxes: np.ndarray, matrix: np.ndarray, *, height: int, width: int) -> np.ndarray:
-    """Warp (n, 5) boxes by a (2, 3) matrix: the hull of each box's four corners, clipped to the size."""
     corners = boxes[:, [0, 1, 2, 1, 2, 3, 0, 3]].reshape(-1, 4, 2) @ matrix[:, :2].T + matrix[:, 2]
     warped = boxes.copy()
     warped[:, 0:2] = corners.min(axis=1).clip(0, (width, height))
     warped[:, 2:4] = corners.max(axis=1).clip(0, (width, height))
     return warped
+
+
+def shown_region(
+    matrix: np.ndarray, *, height: int, width: int, canvas_height: int, canvas_width: int
+) -> tuple[int, int, int, int]:
+    """The left, top, right and bottom of the part of a canvas that a warp into (height, width) reads.
+
+    At least one pixel, also where the warp shows nothing of the canvas.
+    """
+    linear = matrix[:, :2]
+    if np.linalg.det(linear) == 0:
+        return 0, 0, canvas_width, canvas_height
+    corners = np.array([[0, 0], [width - 1, 0], [0, height - 1], [width - 1, height - 1]])
+    sources = (corners - matrix[:, 2]) @ np.linalg.inv(linear).T
+    size = np.array([canvas_width, canvas_height])
+    high = (np.ceil(sources.max(axis=0)) + MARGIN + 1).clip(1, size).astype(int)
+    low = (np.floor(sources.min(axis=0)) - MARGIN).clip(0, high - 1).astype(int)
+    return int(low[0]), int(low[1]), int(high[0]), int(high[1])

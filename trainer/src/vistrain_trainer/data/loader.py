@@ -6,17 +6,17 @@ import multiprocessing
 import signal
 import threading
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import wait
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, get_worker_info
 
-from vistrain_trainer.data.coco_file import ImageRecord
-from vistrain_trainer.data.letterbox import letterbox, padded_labels, to_planes
+from vistrain_trainer.data.fitted import FittedImages
+from vistrain_trainer.data.letterbox import pad_around, padded_labels
 from vistrain_trainer.data.samples import TrainingSamples
 from vistrain_trainer.data.stream import SampleStream
 from vistrain_trainer.data.workers import explain_loss, memory_kills, prepare_worker
@@ -29,44 +29,28 @@ class TrainingBatch(NamedTuple):
     """One step's samples."""
 
     images: torch.Tensor
-    """(B, 3, H, W) uint8, BGR."""
+    """(B, 3, H, W) uint8, BGR, channels last in memory, as decoded and as convolutions like them."""
     labels: torch.Tensor
-    """(B, max_labels, 5) float32 rows cls, cx, cy, w, h in input pixels; zero after the last."""
+    """(B, n, 5) float32 rows cls, cx, cy, w, h in input pixels; zero after the last; n is the most boxes of
+    an image here, at least 1."""
     first_position: int
     """Place of the first sample in the stream."""
     step: int
     """The global step that the batch is for."""
 
 
-class StoredImages(Protocol):
-    """Images to look at, and their boxes where they are known."""
-
-    @property
-    def images(self) -> Sequence[ImageRecord]:
-        """The images in order."""
-        ...
-
-    def labels(self, index: int) -> np.ndarray:
-        """(n, 5) float32 rows x1, y1, x2, y2, class index, in pixels of the stored image."""
-        ...
-
-    def read_image(self, index: int) -> np.ndarray:
-        """(H, W, 3) uint8, BGR. Raises BadInput."""
-        ...
-
-
 class EvaluationBatch(NamedTuple):
     """Consecutive images, letterboxed."""
 
     images: torch.Tensor
-    """(B, 3, H, W) uint8, BGR."""
+    """(B, 3, H, W) uint8, BGR, channels last in memory."""
     ratios: list[float]
     """Input pixels per image pixel: a box of the image is the box of the input divided by it."""
     image_ids: list[int]
     sizes: list[tuple[int, int]]
     """(height, width) of the images."""
     labels: torch.Tensor
-    """(B, n, 5) float32 as in training; n is the most boxes of an image here, at least 1."""
+    """(B, n, 5) float32 as in training."""
 
 
 class BatchIterator(Generic[Batch]):
@@ -76,8 +60,17 @@ class BatchIterator(Generic[Batch]):
     the annotations are shared. They touch no CUDA. One set of workers serves all epochs.
     """
 
-    def __init__(self, make: Callable[[int], Batch], count: range, workers: int, pin_memory: bool) -> None:
+    def __init__(
+        self,
+        make: Callable[[int], Batch],
+        count: range,
+        workers: int,
+        pin_memory: bool,
+        flush: Callable[[], None] = lambda: None,
+    ) -> None:
         self._count = len(count)
+        self._flush = flush if workers == 0 else lambda: None  # workers flush as they end
+        flush()
         self._workers: list[Any] = []
         self._kills = memory_kills()
         before = set(multiprocessing.active_children())
@@ -148,6 +141,7 @@ class BatchIterator(Generic[Batch]):
             if worker.is_alive():
                 worker.kill()
         self._workers = []
+        self._flush()
 
 
 def training_batches(
@@ -167,50 +161,62 @@ def training_batches(
 
     def make(step: int) -> TrainingBatch:
         keys = stream.keys_for_step(step)
-        made = [samples[key] for key in keys]
+        images = _pictures(len(keys), keys[0].height, keys[0].width)
+        boxes = [samples.write(key, images.numpy()[place]) for place, key in enumerate(keys)]
+        most = max(1, *map(len, boxes))
         return TrainingBatch(
-            images=torch.from_numpy(np.stack([image for image, _, _ in made])),
-            labels=torch.from_numpy(np.stack([labels for _, labels, _ in made])),
+            images=images.permute(0, 3, 1, 2),
+            labels=torch.from_numpy(np.stack([padded_labels(each, most) for each in boxes])),
             first_position=keys[0].position,
             step=step,
         )
 
-    return BatchIterator(make, range(from_step, to_step), workers, pin_memory)
+    return BatchIterator(make, range(from_step, to_step), workers, pin_memory, samples.flush)
 
 
 def evaluation_batches(
-    dataset: StoredImages,
-    height: int,
-    width: int,
+    source: FittedImages[Any],
     batch_size: int,
     *,
     workers: int = 0,
     pin_memory: bool = False,
 ) -> BatchIterator[EvaluationBatch]:
-    """All images in the order of the dataset, letterboxed; the last batch may be smaller."""
-    count = len(dataset.images)
+    """All images in the order of the dataset, letterboxed to the base size; the last batch may be smaller."""
+    dataset = source.dataset
 
     def make(number: int) -> EvaluationBatch:
-        chosen = range(number * batch_size, min((number + 1) * batch_size, count))
+        chosen = range(number * batch_size, min((number + 1) * batch_size, len(dataset)))
         most = max(1, *(len(dataset.labels(index)) for index in chosen))
-        images, ratios, labels = [], [], []
-        for index in chosen:
-            image, ratio = letterbox(dataset.read_image(index), height, width)
+        images = _pictures(len(chosen), source.height, source.width)
+        labels = []
+        for place, index in enumerate(chosen):
+            image = source.image(index)
+            canvas = images.numpy()[place]
+            canvas[: image.shape[0], : image.shape[1]] = image
+            pad_around(canvas, *image.shape[:2])
             boxes = dataset.labels(index).copy()
-            boxes[:, :4] *= ratio
-            images.append(to_planes(image))
-            ratios.append(ratio)
+            boxes[:, :4] *= source.ratio(index)
             labels.append(padded_labels(boxes, most))
         records = [dataset.images[index] for index in chosen]
         return EvaluationBatch(
-            images=torch.from_numpy(np.stack(images)),
-            ratios=ratios,
+            images=images.permute(0, 3, 1, 2),
+            ratios=[source.ratio(index) for index in chosen],
             image_ids=[record.id for record in records],
             sizes=[(record.height, record.width) for record in records],
             labels=torch.from_numpy(np.stack(labels)),
         )
 
-    return BatchIterator(make, range(-(-count // batch_size)), workers, pin_memory)
+    return BatchIterator(make, range(-(-len(dataset) // batch_size)), workers, pin_memory, source.flush)
+
+
+def _pictures(count: int, height: int, width: int) -> torch.Tensor:
+    """An empty (count, height, width, 3) uint8 tensor; in a worker where the main process can map it."""
+    shape = (count, height, width, 3)
+    if get_worker_info() is None:
+        return torch.empty(shape, dtype=torch.uint8)
+    # As PyTorch's own collation does it: filled where it is, not copied there when it is handed over.
+    shared = torch.UntypedStorage._new_shared(count * height * width * 3, device="cpu")  # type: ignore[no-untyped-call]
+    return torch.empty(0, dtype=torch.uint8).set_(shared).view(shape)
 
 
 class _Refused(NamedTuple):

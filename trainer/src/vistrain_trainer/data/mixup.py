@@ -2,54 +2,83 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 
-from vistrain_trainer.data.letterbox import letterbox
+from vistrain_trainer.data.letterbox import fit_ratio, letterbox_into
+from vistrain_trainer.data.scratch import Scratch
+from vistrain_trainer.data.source import ImageSource
 
 
-def mixup(
-    image: np.ndarray,
-    boxes: np.ndarray,
-    load: Callable[[int], tuple[np.ndarray, np.ndarray]],
-    has_boxes: Callable[[int], bool],
-    *,
-    images: int,
-    scale: tuple[float, float],
-    random: np.random.Generator,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Mix an input-size image half and half with a random partner that has boxes, rescaled and maybe flipped.
+class Partner(NamedTuple):
+    """The image that another is mixed with: letterboxed, resized, maybe mirrored, and cut out."""
 
-    ``has_boxes`` must hold for at least one of the ``images``, or the search for a partner does not end.
+    image: int
+    """Its index."""
+    height: int
+    """Of the letterboxed image once resized; likewise `width`."""
+    width: int
+    flip: bool
+    left: int
+    """Of the cut; likewise `top`."""
+    top: int
+
+
+def plan_mixup(
+    source: ImageSource, *, height: int, width: int, scale: tuple[float, float], random: np.random.Generator
+) -> tuple[Partner, np.ndarray]:
+    """Draw a partner that has boxes for an image of (height, width); give it and its boxes in that image.
+
+    At least one image of the source must have boxes, or the search does not end.
     """
     factor = random.uniform(*scale)
     flip = random.uniform(0, 1) > 0.5
-    partner = int(random.integers(0, images))
-    while not has_boxes(partner):
-        partner = int(random.integers(0, images))
-    height, width = image.shape[:2]
-    other, other_boxes = load(partner)
-    canvas, ratio = letterbox(other, height, width)
-    canvas = cv2.resize(canvas, (int(width * factor), int(height * factor)))
-    if flip:
-        canvas = canvas[:, ::-1]
-    canvas_height, canvas_width = canvas.shape[:2]
-    # Black where the partner is smaller than the image, as in YOLOX.
-    padded = np.zeros((max(canvas_height, height), max(canvas_width, width), 3), np.uint8)
-    padded[:canvas_height, :canvas_width] = canvas
-    y = int(random.integers(0, padded.shape[0] - height)) if padded.shape[0] > height else 0
-    x = int(random.integers(0, padded.shape[1] - width)) if padded.shape[1] > width else 0
-    crop = padded[y : y + height, x : x + width]
+    index = int(random.integers(0, len(source)))
+    while not source.has_boxes(index):
+        index = int(random.integers(0, len(source)))
+    resized_height, resized_width = int(height * factor), int(width * factor)
+    top = int(random.integers(0, resized_height - height)) if resized_height > height else 0
+    left = int(random.integers(0, resized_width - width)) if resized_width > width else 0
 
-    added = other_boxes.copy()
-    added[:, [0, 2]] = (added[:, [0, 2]] * ratio * factor).clip(0, canvas_width)
-    added[:, [1, 3]] = (added[:, [1, 3]] * ratio * factor).clip(0, canvas_height)
+    ratio = fit_ratio(*source.size(index), height, width)
+    boxes = source.boxes(index)
+    boxes[:, [0, 2]] = (boxes[:, [0, 2]] * ratio * factor).clip(0, resized_width)
+    boxes[:, [1, 3]] = (boxes[:, [1, 3]] * ratio * factor).clip(0, resized_height)
     if flip:
-        added[:, [0, 2]] = canvas_width - added[:, [2, 0]]
-    added[:, [0, 2]] = (added[:, [0, 2]] - x).clip(0, width)
-    added[:, [1, 3]] = (added[:, [1, 3]] - y).clip(0, height)
-    # The mean rounded down; in whole numbers it is exact without a detour over floats.
-    mixed = ((image.astype(np.uint16) + crop) >> 1).astype(np.uint8)
-    return mixed, np.concatenate([boxes, added])
+        boxes[:, [0, 2]] = resized_width - boxes[:, [2, 0]]
+    boxes[:, [0, 2]] = (boxes[:, [0, 2]] - left).clip(0, width)
+    boxes[:, [1, 3]] = (boxes[:, [1, 3]] - top).clip(0, height)
+    return Partner(index, resized_height, resized_width, bool(flip), left, top), boxes
+
+
+def mix(source: ImageSource, partner: Partner, image: np.ndarray, scratch: Scratch) -> None:
+    """Mix an image half and half with its partner, in place; black where the partner is smaller."""
+    height, width = image.shape[:2]
+    whole = scratch.image("letterboxed", height, width)
+    letterbox_into(source.image(partner.image), whole)
+    resized = cv2.resize(
+        whole,
+        (partner.width, partner.height),
+        dst=scratch.image("partner", partner.height, partner.width),
+    )
+    bottom, right = min(partner.top + height, partner.height), min(partner.left + width, partner.width)
+    # The cut of a mirrored image is the mirrored cut from the other side.
+    columns = (partner.width - right, partner.width - partner.left) if partner.flip else (partner.left, right)
+    cut = resized[partner.top : bottom, columns[0] : columns[1]]
+    if partner.flip:
+        cut = cv2.flip(cut, 1, dst=scratch.image("mirrored", *cut.shape[:2]))
+    rows, columns_count = cut.shape[:2]
+    _average(image[:rows, :columns_count], cut, scratch)
+    image[rows:] >>= 1
+    image[:rows, columns_count:] >>= 1
+
+
+def _average(image: np.ndarray, other: np.ndarray, scratch: Scratch) -> None:
+    """The mean rounded down, in bytes all the way: a + b = 2·(a & b) + (a ^ b)."""
+    half = scratch.image("half", *image.shape[:2])
+    np.bitwise_xor(image, other, out=half)
+    np.right_shift(half, 1, out=half)
+    np.bitwise_and(image, other, out=image)
+    np.add(image, half, out=image)

@@ -14,6 +14,7 @@ class Purpose(IntEnum):
     SAMPLE = 2
     WORLD = 3
     NOISE = 4
+    SIZE = 5
 
 
 def generator(seed: int, purpose: Purpose, *counters: int) -> np.random.Generator:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from vistrain_trainer.data.augmentation import AugmentationSettings, augmented_sample
-from vistrain_trainer.data.coco import CocoDetection
-from vistrain_trainer.data.letterbox import fit, padded_labels, to_planes
+from vistrain_trainer.data.augmentation import AugmentationSettings, plan_sample, render_sample
+from vistrain_trainer.data.fitted import FittedImages
+from vistrain_trainer.data.letterbox import padded_labels, to_planes
 from vistrain_trainer.data.randomness import Purpose, generator
+from vistrain_trainer.data.scratch import Scratch
 from vistrain_trainer.data.stream import SampleKey
 
 
@@ -15,12 +18,13 @@ class TrainingSamples:
     """Map-style dataset whose items are functions of (seed, key), with no global randomness."""
 
     def __init__(
-        self, dataset: CocoDetection, settings: AugmentationSettings, seed: int, max_labels: int = 120
+        self, source: FittedImages[Any], settings: AugmentationSettings, seed: int, max_labels: int = 120
     ) -> None:
-        self._source = _FittedImages(dataset)
+        self._source = source
         self._settings = settings
         self._tail_settings = settings.without_mosaic()
         self._seed = seed
+        self._scratch = Scratch()
         self._max_labels = max_labels
 
     def __len__(self) -> int:
@@ -32,28 +36,26 @@ class TrainingSamples:
         Raises:
             BadInput: an image file is missing, broken or of another size than the annotations say.
         """
+        image = np.empty((key.height, key.width, 3), np.uint8)
+        return to_planes(image), padded_labels(self.write(key, image), self._max_labels), key
+
+    def write(self, key: SampleKey, out: np.ndarray) -> np.ndarray:
+        """Make the sample of a key in ``out``, a (H, W, 3) uint8 array, BGR; give its boxes.
+
+        Returns:
+            (n, 5) rows x1, y1, x2, y2, class in input pixels, n at most ``max_labels``.
+
+        Raises:
+            BadInput: as for an item.
+        """
         random = generator(self._seed, Purpose.SAMPLE, key.position)
         settings = self._settings if key.augment else self._tail_settings
-        image, boxes = augmented_sample(
+        plan, boxes = plan_sample(
             self._source, key.index, height=key.height, width=key.width, settings=settings, random=random
         )
-        return to_planes(image), padded_labels(boxes, self._max_labels), key
+        render_sample(self._source, plan, out, self._scratch)
+        return boxes[: self._max_labels]
 
-
-class _FittedImages:
-    """Images of a dataset, read from disk and fitted to the input size, with boxes in the same pixels."""
-
-    def __init__(self, dataset: CocoDetection) -> None:
-        self._dataset = dataset
-
-    def __len__(self) -> int:
-        return len(self._dataset)
-
-    def has_boxes(self, index: int) -> bool:
-        return len(self._dataset.labels(index)) > 0
-
-    def fitted(self, index: int, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
-        image, ratio = fit(self._dataset.read_image(index), height, width)
-        boxes = self._dataset.labels(index).astype(np.float64)
-        boxes[:, :4] *= ratio
-        return image, boxes
+    def flush(self) -> None:
+        """Let other processes see the images that this one has kept, and see theirs."""
+        self._source.flush()

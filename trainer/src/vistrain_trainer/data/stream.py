@@ -29,12 +29,33 @@ class SampleKey:
     width: int
 
 
+STRIDE = 32
+"""Input sizes are multiples of the network's coarsest stride."""
+
+
+@dataclass(frozen=True)
+class Heights:
+    """Input heights that are drawn in training: multiples of 32 from ``least`` to ``most``, both included."""
+
+    least: int
+    most: int
+    every_steps: int
+    """Steps that one height lasts."""
+
+    def at(self, seed: int, step: int) -> int:
+        """The height at a step; it depends on the seed and on ``step // every_steps`` only."""
+        random = generator(seed, Purpose.SIZE, step // self.every_steps)
+        return STRIDE * int(random.integers(-(-self.least // STRIDE), self.most // STRIDE + 1))
+
+
 @dataclass(frozen=True)
 class SampleStream:
     """The keys of a whole training, with random access by step.
 
     Each epoch is its own permutation of the images, cut to whole batches; an epoch of fewer images than one
     batch is one batch that goes round the permutation. The last ``no_aug_epochs`` epochs are not augmented.
+    Heights, where they are drawn, are so in all epochs; the width follows by the aspect of the base size, in
+    multiples of 32 (YOLOX).
     """
 
     images: int
@@ -43,7 +64,10 @@ class SampleStream:
     epochs: int
     no_aug_epochs: int
     height: int
+    """Of the base input size; likewise `width`."""
     width: int
+    heights: Heights | None = None
+    """None: every batch has the base size."""
 
     def __post_init__(self) -> None:
         if (
@@ -66,6 +90,13 @@ class SampleStream:
         """The epoch (0-based) that a global step belongs to."""
         return step // self.steps_per_epoch
 
+    def size_at(self, step: int) -> tuple[int, int]:
+        """(height, width) of the batch of one global step, in pixels."""
+        if self.heights is None:
+            return self.height, self.width
+        height = self.heights.at(self.seed, step)
+        return height, max(STRIDE, STRIDE * int(height // STRIDE * (self.width / self.height)))
+
     def keys_for_step(self, step: int) -> list[SampleKey]:
         """The batch of one global step, 0-based; it depends on nothing that ran before.
 
@@ -77,6 +108,7 @@ class SampleStream:
         epoch = self.epoch_of(step)
         order = _order(self.images, self.seed, epoch)
         first = (step - epoch * self.steps_per_epoch) * self.batch_size
+        height, width = self.size_at(step)
         augment = epoch < self.epochs - self.no_aug_epochs
         return [
             SampleKey(
@@ -84,8 +116,8 @@ class SampleStream:
                 position=step * self.batch_size + offset,
                 epoch=epoch,
                 augment=augment,
-                height=self.height,
-                width=self.width,
+                height=height,
+                width=width,
             )
             for offset in range(self.batch_size)
         ]

@@ -1,6 +1,8 @@
-"""SimOTA: which anchors are to predict which box (Ge et al., YOLOX, 2021, section 2.1).
+"""SimOTA over a batch: which anchors are to predict which box.
 
-The arithmetic is upstream's, operation by operation, so that near ties fall the same way.
+Two ways to the same assignments. On a CPU image by image, with as many boxes and candidates as each has. On a
+GPU all images at once, padded: some eighty operations and two waits for the device a batch, where one by one
+it is that many for each image.
 """
 
 from __future__ import annotations
@@ -9,88 +11,103 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from vistrain_trainer.detectors.anchors import Anchors
-from vistrain_trainer.detectors.yolox_package import bboxes_iou
-
-CENTER_RADIUS = 2.5
-"""Cells around a box's centre whose anchors may predict it."""
-CANDIDATES = 10
-"""Best overlaps that are summed to the number of anchors of a box."""
-OVERLAP_WEIGHT = 3.0
-OUTSIDE_COST = 100_000.0
+from vistrain_trainer.detectors.matching_cost import anchors_at, costs, match, pairwise_iou
 
 
 class Assignment(NamedTuple):
-    """The anchors of one image that are foreground."""
+    """The foreground anchors of a batch, in the order of images, then anchors."""
 
-    foreground: Tensor
-    """(A,) bool."""
+    image: Tensor
+    """(F,) index of the image."""
+    anchor: Tensor
+    """(F,) index of the anchor."""
     box: Tensor
-    """(F,) index of the box of each foreground anchor, in the order of the anchors."""
+    """(F,) index of the box in the image's labels."""
     overlap: Tensor
     """(F,) intersection over union of the predicted box with that box."""
+    foreground: Tensor
+    """(B, A) bool: the same as a mask."""
+    objects: Tensor
+    """Scalar: boxes to predict."""
 
 
 @torch.no_grad()
-def assign(boxes: Tensor, classes: Tensor, predicted: Tensor, logits: Tensor, anchors: Anchors) -> Assignment:
-    """Assign the boxes of one image to its anchors.
+def assign(labels: Tensor, predicted: Tensor, logits: Tensor, anchors: Anchors) -> Assignment:
+    """Assign the boxes of a batch to anchors.
 
     Args:
-        boxes: (G, 4) cx, cy, w, h in input pixels, G at least 1.
-        classes: (G,) class indices.
-        predicted: (A, 4) decoded boxes, likewise, float32.
-        logits: (A, 1 + classes) objectness and class logits, float32.
+        labels: (B, n, 5) float32 rows cls, cx, cy, w, h in input pixels; after the last box, zeros.
+        predicted: (B, A, 4) decoded boxes cx, cy, w, h, float32.
+        logits: (B, A, 1 + classes) objectness and class logits, float32.
         anchors: the A anchors.
     """
-    foreground, inside = _candidates(boxes, anchors)
-    predicted = predicted[foreground]
-    logits = logits[foreground]
-    # A prediction that is not a number (an overflow in half precision) must not end the process, on a GPU the
-    # whole context, in the cross entropy: it is as far off as can be here, and the loss itself tells of it.
-    overlaps = bboxes_iou(boxes, predicted, False).nan_to_num_(nan=0.0)
-    wanted = (classes.long()[:, None] == torch.arange(logits.shape[1] - 1, device=classes.device)).float()
-    score = (logits[:, 1:].sigmoid() * logits[:, :1].sigmoid()).sqrt_().nan_to_num_(nan=0.0)
-    shape = (len(boxes), *score.shape)
-    class_cost = functional.binary_cross_entropy(
-        score.expand(shape), wanted[:, None, :].expand(shape), reduction="none"
-    ).sum(-1)
-    cost = class_cost + OVERLAP_WEIGHT * -torch.log(overlaps + 1e-8) + OUTSIDE_COST * (~inside)
-    matching = _match(cost, overlaps)
-    taken = matching.any(dim=0)
-    foreground[foreground.clone()] = taken
+    way = assign_one_by_one if labels.device.type == "cpu" else assign_at_once
+    return way(labels, predicted, logits, anchors)
+
+
+@torch.no_grad()
+def assign_one_by_one(labels: Tensor, predicted: Tensor, logits: Tensor, anchors: Anchors) -> Assignment:
+    """As `assign`, image by image."""
+    counts = (labels.sum(dim=2) > 0).sum(dim=1)
+    foreground = torch.zeros(predicted.shape[:2], dtype=torch.bool, device=labels.device)
+    boxes, overlaps = [counts.new_zeros(0)], [labels.new_zeros(0)]
+    for image, count in enumerate(counts.tolist()):
+        if count:
+            found, box, overlap = _assign_image(
+                labels[image, :count], predicted[image], logits[image], anchors
+            )
+            foreground[image] = found
+            boxes.append(box)
+            overlaps.append(overlap)
+    image_of, anchor_of = foreground.nonzero().unbind(1)
+    return Assignment(image_of, anchor_of, torch.cat(boxes), torch.cat(overlaps), foreground, counts.sum())
+
+
+@torch.no_grad()
+def assign_at_once(labels: Tensor, predicted: Tensor, logits: Tensor, anchors: Anchors) -> Assignment:
+    """As `assign`, all images together."""
+    real = labels.sum(dim=2) > 0
+    boxes = labels[..., 1:]
+    may, both = anchors_at(boxes, anchors)
+    candidate = (may & real[..., None]).any(dim=1)
+    width = max(1, int(candidate.sum(dim=1).max()))  # the first wait: how many candidates an image has
+    # Candidates first, in the order of the anchors; behind them whatever fills the row.
+    columns = torch.sort((~candidate).to(torch.uint8), dim=1, stable=True).indices[:, :width]
+    pair = real[..., None] & candidate.gather(1, columns)[:, None]
+
+    def gathered(values: Tensor) -> Tensor:
+        return values.gather(1, columns[..., None].expand(-1, -1, values.shape[-1]))
+
+    inside = both.gather(2, columns[:, None].expand(-1, boxes.shape[1], -1))
+    overlaps = pairwise_iou(boxes, gathered(predicted)).where(pair, predicted.new_zeros(()))
+    cost = costs(labels[..., 0], gathered(logits), overlaps, inside)
+    matching = match(cost.where(pair, cost.new_full((), torch.inf)), overlaps)
+    taken = matching.any(dim=1)
+    image, place = taken.nonzero().unbind(1)  # the second wait: how many anchors are foreground
+    foreground = torch.zeros_like(candidate).scatter_(1, columns, taken)
     return Assignment(
+        image=image,
+        anchor=columns[image, place],
+        box=matching.to(torch.uint8).argmax(dim=1)[image, place],
+        overlap=(matching * overlaps).sum(dim=1)[image, place],
         foreground=foreground,
-        box=matching[:, taken].to(torch.uint8).argmax(0),
-        overlap=(matching * overlaps).sum(0)[taken],
+        objects=real.sum(),
     )
 
 
-def _candidates(boxes: Tensor, anchors: Anchors) -> tuple[Tensor, Tensor]:
-    """(A,) anchors in a box or near a centre, and (G, candidates) which are both in and near which."""
-    centers = anchors.centers
-    low, high = boxes[:, :2] - 0.5 * boxes[:, 2:], boxes[:, :2] + 0.5 * boxes[:, 2:]
-    in_box = _inside(centers, low[:, None], high[:, None])
-    radius = CENTER_RADIUS * anchors.strides[None, :, None]
-    near = _inside(centers, boxes[:, None, :2] - radius, boxes[:, None, :2] + radius)
-    any_box = (in_box | near).any(dim=0)
-    return any_box, (in_box & near)[:, any_box]
-
-
-def _inside(points: Tensor, low: Tensor, high: Tensor) -> Tensor:
-    # By differences, as upstream has it: a - b > 0 and a > b differ where the difference rounds to zero.
-    return ((points[None] - low > 0) & (high - points[None] > 0)).all(dim=-1)
-
-
-def _match(cost: Tensor, overlaps: Tensor) -> Tensor:
-    """(G, candidates) bool: each box takes its cheapest candidates, each candidate keeps its cheapest box."""
-    matching = torch.zeros_like(cost, dtype=torch.bool)
-    best = torch.topk(overlaps, min(CANDIDATES, overlaps.shape[1]), dim=1).values
-    for box, count in enumerate(best.sum(1).int().clamp(min=1).tolist()):
-        matching[box, torch.topk(cost[box], k=count, largest=False).indices] = True
-    contested = matching.sum(0) > 1
-    if bool(contested.any()):
-        cheapest = cost[:, contested].min(dim=0).indices
-        matching[:, contested] = torch.arange(len(cost), device=cost.device)[:, None] == cheapest
-    return matching
+def _assign_image(
+    labels: Tensor, predicted: Tensor, logits: Tensor, anchors: Anchors
+) -> tuple[Tensor, Tensor, Tensor]:
+    """(A,) foreground, and box index and overlap of each foreground anchor."""
+    may, both = anchors_at(labels[:, 1:], anchors)
+    foreground = may.any(dim=0)
+    if not bool(foreground.any()):  # boxes outside of the picture
+        return foreground, foreground.new_zeros(0, dtype=torch.long), predicted.new_zeros(0)
+    overlaps = pairwise_iou(labels[:, 1:], predicted[foreground])
+    cost = costs(labels[:, 0], logits[foreground], overlaps, both[:, foreground])
+    matching = match(cost, overlaps)
+    taken = matching.any(dim=0)
+    foreground[foreground.clone()] = taken
+    return foreground, matching[:, taken].to(torch.uint8).argmax(0), (matching * overlaps).sum(0)[taken]

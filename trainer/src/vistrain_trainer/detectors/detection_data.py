@@ -15,10 +15,13 @@ from vistrain_api.dataset import DetectionDataset, DetectionSplit
 from vistrain_api.detector import DetectorTrainingSpec
 from vistrain_api.model import InputSize
 from vistrain_trainer.data.augmentation import AugmentationSettings
+from vistrain_trainer.data.cache import ImageCache
 from vistrain_trainer.data.coco import CocoDetection
+from vistrain_trainer.data.fitted import FittedImages
 from vistrain_trainer.data.loader import BatchIterator, TrainingBatch, training_batches
 from vistrain_trainer.data.samples import TrainingSamples
-from vistrain_trainer.data.stream import SampleStream
+from vistrain_trainer.data.stream import Heights, SampleStream
+from vistrain_trainer.engine.task import TaskContext
 from vistrain_trainer.engine.volumes import Volumes
 from vistrain_trainer.errors import BadInput
 
@@ -80,14 +83,16 @@ class DetectionBatch:
 class DetectionBatches:
     """Training batches in order; owns the worker processes until `close` or the end."""
 
-    def __init__(self, source: BatchIterator[TrainingBatch]) -> None:
+    def __init__(self, source: BatchIterator[TrainingBatch], cache: ImageCache) -> None:
         self._source = source
+        self._cache = cache
 
     def __iter__(self) -> DetectionBatches:
         return self
 
     def __next__(self) -> DetectionBatch:
         batch = next(self._source)
+        self._cache.tell()
         return DetectionBatch(batch.images, batch.labels, batch.step)
 
     def close(self) -> None:
@@ -96,21 +101,28 @@ class DetectionBatches:
 
 
 class DetectionData:
-    """The checked splits of a run, read once; the images stay on disk."""
+    """The checked splits of a run, read once; the images stay on disk, or where the cache keeps them."""
 
-    def __init__(self, spec: DetectorTrainingSpec, size: InputSize, volumes: Volumes) -> None:
+    def __init__(self, spec: DetectorTrainingSpec, size: InputSize, context: TaskContext) -> None:
         """Read the annotations and see that every image is there.
 
         Raises:
-            BadInput: a volume, file, image, class or count is not as stated.
+            BadInput: a volume, file, image, class or count is not as stated, or the cache does not fit.
         """
         dataset = spec.dataset
-        root = volumes.folder(
+        root = context.volumes.folder(
             dataset.volume.claim_name, "spec.dataset.volume.claimName", dataset.volume.sub_path
         )
-        self.train = _split(dataset, dataset.train, root, "train")
-        self.validation = _split(dataset, dataset.validation, root, "validation")
-        self.test = None if dataset.test is None else _split(dataset, dataset.test, root, "test")
+        self.train = FittedImages(_split(dataset, dataset.train, root, "train"), size.height, size.width)
+        self.validation = FittedImages(
+            _split(dataset, dataset.validation, root, "validation"), size.height, size.width
+        )
+        self.test = (
+            None
+            if dataset.test is None
+            else FittedImages(_split(dataset, dataset.test, root, "test"), size.height, size.width)
+        )
+        multiscale = spec.augmentation.multiscale
         self.stream = SampleStream(
             images=len(self.train),
             batch_size=spec.schedule.batch_size,
@@ -119,6 +131,14 @@ class DetectionData:
             no_aug_epochs=spec.schedule.no_aug_epochs,
             height=size.height,
             width=size.width,
+            heights=None
+            if multiscale is None
+            else Heights(multiscale.height.min, multiscale.height.max, multiscale.every_steps),
+        )
+        self._cache = ImageCache(dataset, spec.resources, context.cache_folder, context.note)
+        # The test split is read once, at the end.
+        self._cache.open(
+            root, [(dataset.train.images, self.train), (dataset.validation.images, self.validation)]
         )
         self._samples = TrainingSamples(self.train, settings(spec.augmentation), spec.schedule.seed)
         self._workers = dataset.loader.workers
@@ -126,7 +146,7 @@ class DetectionData:
     def digests(self) -> dict[str, str]:
         """Digest of the annotations by split."""
         splits = {"train": self.train, "validation": self.validation, "test": self.test}
-        return {name: split.digest for name, split in splits.items() if split is not None}
+        return {name: split.dataset.digest for name, split in splits.items() if split is not None}
 
     def training_batches(self, from_step: int, to_step: int, *, pin_memory: bool) -> DetectionBatches:
         """Batches of the positions [from_step, to_step); workers start in the call."""
@@ -138,7 +158,8 @@ class DetectionData:
                 to_step,
                 workers=self._workers,
                 pin_memory=pin_memory,
-            )
+            ),
+            self._cache,
         )
 
 

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import torch
 
-from vistrain_trainer.data.loader import StoredImages
+from vistrain_trainer.data.source import StoredImages
 from vistrain_trainer.detectors.stored import Network, StoredDetector, build
 from vistrain_trainer.engine.precision import Precision, resolve_precision
 from vistrain_trainer.errors import BadInput

@@ -14,6 +14,7 @@ from vistrain_api.initialization import Weights
 from vistrain_api.model import Yolox
 from vistrain_api.schedule import LossWeights
 from vistrain_trainer.data.coco import CocoDetection
+from vistrain_trainer.data.fitted import FittedImages
 from vistrain_trainer.detectors import weights_file, yolox_weights
 from vistrain_trainer.detectors.detection_data import DetectionBatch, DetectionBatches, DetectionData
 from vistrain_trainer.detectors.parameter_groups import split_by_decay
@@ -41,7 +42,7 @@ class YoloxTask:
         self._yolox = yolox
         self._context = context
         self._classes = tuple(self._spec.dataset.classes)
-        self._data = DetectionData(self._spec, yolox.input_size, context.volumes)
+        self._data = DetectionData(self._spec, yolox.input_size, context)
         self.steps_per_epoch = self._data.stream.steps_per_epoch
         schedule = self._spec.schedule
         self._l1_from = self.steps_per_epoch * (schedule.epochs - schedule.no_aug_epochs)
@@ -165,10 +166,10 @@ class YoloxTask:
             field=f"{field}.path",
         )
 
-    def _evaluator(self, split: CocoDetection) -> DetectionEvaluator:
+    def _evaluator(self, images: FittedImages[CocoDetection]) -> DetectionEvaluator:
         evaluation = self._spec.evaluation
         return DetectionEvaluator(
-            split,
+            images.dataset,
             Thresholds(evaluation.confidence, evaluation.nms_iou, evaluation.max_detections),
             InferenceOptions(
                 height=self._yolox.input_size.height,
@@ -178,6 +179,7 @@ class YoloxTask:
                 device=self._context.device,
                 pin_memory=self._context.pin_memory,
             ),
+            images,
         )
 
     def _predictor(self, model: nn.Module) -> Predict:

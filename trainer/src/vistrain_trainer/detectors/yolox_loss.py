@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from vistrain_trainer.detectors.anchors import Anchors
-from vistrain_trainer.detectors.assignment import Assignment, assign
+from vistrain_trainer.detectors.assignment import assign
 from vistrain_trainer.detectors.yolox_head import Predictions
 from vistrain_trainer.detectors.yolox_package import IOUloss
 from vistrain_trainer.engine.losses import Losses
@@ -71,25 +71,18 @@ def loss_sums(predictions: Predictions, labels: Tensor, *, l1: bool) -> LossSums
 def _sums(predictions: Predictions, labels: Tensor, l1: bool) -> LossSums:
     raw, anchors = predictions
     boxes = predictions.boxes()
-    counts = (labels.sum(dim=2) > 0).sum(dim=1).tolist()
-    found = [
-        assign(labels[i, :count, 1:], labels[i, :count, 0], boxes[i], raw[i, :, 4:], anchors)
-        if count
-        else _nothing(anchors)
-        for i, count in enumerate(counts)
-    ]
-    foreground = torch.stack([one.foreground for one in found])
-    overlap = torch.cat([one.overlap for one in found])
-    targets = torch.cat([labels[i][one.box] for i, one in enumerate(found)])
-    class_logits = raw[..., 5:][foreground]
+    found = assign(labels, boxes, raw[..., 4:], anchors)
+    targets = labels[found.image, found.box]
+    foreground = raw[found.image, found.anchor]
+    class_logits = foreground[:, 5:]
     wanted = targets[:, :1].long() == torch.arange(class_logits.shape[1], device=raw.device)
     return LossSums(
-        iou=IOUloss(reduction="none")(boxes[foreground], targets[:, 1:]).sum(),
-        obj=_cross_entropy(raw[..., 4], foreground.float()),
-        cls=_cross_entropy(class_logits, wanted * overlap[:, None]),
-        l1=_l1(raw, foreground, targets, anchors) if l1 else raw.new_zeros(()),
-        foreground=raw.new_tensor(float(len(overlap))),
-        objects=raw.new_tensor(float(sum(counts))),
+        iou=IOUloss(reduction="none")(boxes[found.image, found.anchor], targets[:, 1:]).sum(),
+        obj=_cross_entropy(raw[..., 4], found.foreground.float()),
+        cls=_cross_entropy(class_logits, wanted * found.overlap[:, None]),
+        l1=_l1(foreground[:, :4], found.anchor, targets, anchors) if l1 else raw.new_zeros(()),
+        foreground=found.foreground.sum().float(),
+        objects=found.objects.float(),
     )
 
 
@@ -97,19 +90,9 @@ def _cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
     return functional.binary_cross_entropy_with_logits(logits, targets, reduction="none").sum()
 
 
-def _l1(raw: Tensor, foreground: Tensor, targets: Tensor, anchors: Anchors) -> Tensor:
-    which = foreground.nonzero()[:, 1]
+def _l1(offsets: Tensor, which: Tensor, targets: Tensor, anchors: Anchors) -> Tensor:
     strides = anchors.strides[which][:, None]
     wanted = torch.cat(
         (targets[:, 1:3] / strides - anchors.cells[which], torch.log(targets[:, 3:5] / strides + 1e-8)), dim=1
     )
-    return functional.l1_loss(raw[..., :4][foreground], wanted, reduction="none").sum()
-
-
-def _nothing(anchors: Anchors) -> Assignment:
-    device = anchors.cells.device
-    return Assignment(
-        foreground=torch.zeros(len(anchors.cells), dtype=torch.bool, device=device),
-        box=torch.zeros(0, dtype=torch.long, device=device),
-        overlap=torch.zeros(0, device=device),
-    )
+    return functional.l1_loss(offsets, wanted, reduction="none").sum()

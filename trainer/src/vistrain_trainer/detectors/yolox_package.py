@@ -33,6 +33,5 @@ def _stand_ins() -> Iterator[None]:
 
 with _stand_ins():
     from yolox.models import YOLOPAFPN, IOUloss, YOLOXHead
-    from yolox.utils import bboxes_iou
 
-__all__ = ["YOLOPAFPN", "IOUloss", "YOLOXHead", "bboxes_iou"]
+__all__ = ["YOLOPAFPN", "IOUloss", "YOLOXHead"]

@@ -56,3 +56,9 @@ class RunOptions:
     report: bool = True
     """Whether a run that is over writes its report."""
     pod: PodEnvironment = field(default_factory=PodEnvironment)
+
+    @property
+    def cache_folder(self) -> Path:
+        """Where runs keep what other runs of the same data may use: on the checkpoint volume, beside them."""
+        parent = Path(protocol.CHECKPOINT_ROOT) if self.pod.in_pod else self.output.resolve().parent
+        return parent / ".vistrain-cache"

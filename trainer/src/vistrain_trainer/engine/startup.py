@@ -51,6 +51,11 @@ def prepare(
     """Find device, settle precision, read the annotations. `resolved`: what earlier starts settled."""
     set_determinism(manifest.spec.schedule.determinism)
     machine = find_machine(manifest.spec.resources, options.device, in_pod=options.pod.in_pod)
+
+    def tell(note: str) -> None:
+        log.info(note)
+        board.note(note)
+
     for note in machine.notes:
         log.warning(note)
         board.note(note)
@@ -62,6 +67,8 @@ def prepare(
         volumes=options.volumes,
         precision=precision,
         pin_memory=machine.device.type == "cuda",
+        cache_folder=options.cache_folder,
+        note=tell,
     )
     task = task_for(manifest, context)
     schedule = manifest.spec.schedule

@@ -41,6 +41,10 @@ class TaskContext:
     """Resolved precision: fp32, bf16 or fp16; the engine opens the autocast region."""
     pin_memory: bool = False
     """Whether batches are to lie in pinned memory."""
+    cache_folder: Path | None = None
+    """Folder for what runs of the same data may share, beside the run folders; None for none."""
+    note: Callable[[str], None] = lambda _: None
+    """Tells a person something worth knowing about the run."""
 
 
 @dataclass(frozen=True)

@@ -88,7 +88,7 @@ def examine_model(
         precision=precision,
         device=options.device.type,
     )
-    found = infer(evaluator.dataset, model, predict, thresholds, options, should_stop)
+    found = infer(evaluator.images, model, predict, thresholds, options, should_stop)
     return examine(evaluator.dataset, found, judged, check)
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vistrain_trainer.data.loader import EvaluationBatch, StoredImages, evaluation_batches
+from vistrain_trainer.data.fitted import FittedImages
+from vistrain_trainer.data.loader import EvaluationBatch, evaluation_batches
+from vistrain_trainer.data.source import StoredImages
 from vistrain_trainer.engine.modes import evaluating
 from vistrain_trainer.engine.signals import Interrupted
 from vistrain_trainer.evaluation.postprocess import Detections, detections
@@ -65,7 +67,7 @@ class Inferred:
 
 @torch.no_grad()
 def infer(
-    source: StoredImages,
+    source: StoredImages | FittedImages[Any],
     model: nn.Module,
     predict: Predict,
     thresholds: Thresholds,
@@ -76,7 +78,7 @@ def infer(
     """Run a model over images. Uses no randomness and leaves the model as it was.
 
     Args:
-        source: the images, and their labels where there are any.
+        source: the images, and their labels where there are any, fitted already or not.
         model: put into eval mode for the while.
         predict: what `model` says of a batch.
         thresholds: what counts as a detection.
@@ -90,10 +92,11 @@ def infer(
         LoaderWorkerLost: a worker died.
     """
     rows, losses, weight = [np.zeros((0, 7))], [], 0
+    images = (
+        source if isinstance(source, FittedImages) else FittedImages(source, options.height, options.width)
+    )
     batches = evaluation_batches(
-        source,
-        options.height,
-        options.width,
+        images,
         options.batch_size,
         workers=options.workers,
         pin_memory=options.pin_memory,

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from vistrain_trainer.data.loader import StoredImages
+from vistrain_trainer.data.source import StoredImages
 from vistrain_trainer.engine.files import put_folder, write_durably
 from vistrain_trainer.evaluation.artifact import DETECTIONS, PICTURES, refuse_other_content
 from vistrain_trainer.evaluation.boxes import rows_by_image
