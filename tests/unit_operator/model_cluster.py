@@ -70,6 +70,8 @@ class Cluster:
         self.dead: set[str] = set()
         self.readable_nodes = True
         self.answering = True
+        self.evaluated = 0
+        """Batches that trainers say they have evaluated."""
         self.saved_step = 0
         """Step of the newest checkpoint in the run folder."""
         self.token = 0
@@ -135,6 +137,7 @@ class Cluster:
             "epochs": 4,
             "step": step if step is not None else (restored or 0),
             "totalSteps": TOTAL_STEPS,
+            "evaluated": self.evaluated,
             "restoredStep": restored or None,
             "lastStep": step,
             "exitCode": code,

@@ -233,6 +233,24 @@ def test_a_stalled_trainer_is_stopped_and_uses_the_budget() -> None:
     assert len(world.cluster.could_start()) <= 1
 
 
+def test_a_long_evaluation_is_not_taken_for_a_stall() -> None:
+    """No step, no checkpoint, no better value for longer than the time-out; but batch after batch."""
+    world = (
+        World(resilience={"stallTimeout": "1m", "terminationGracePeriod": "30s", "maxFailures": 3})
+        .checked()
+        .go(6)
+    )
+
+    def evaluate(uid, pod):
+        world.cluster.evaluated += 1
+
+    world.cluster._train = evaluate  # type: ignore[method-assign]
+    world.go(300)
+    assert world.status["phase"] == "Training"
+    assert world.status["failures"] == 0
+    assert world.status["progress"]["evaluated"] > 100
+
+
 def test_a_trainer_that_was_never_heard_is_not_taken_for_stalled() -> None:
     world = World(resilience={"stallTimeout": "1m", "terminationGracePeriod": "30s"}).checked()
     world.cluster.answering = False

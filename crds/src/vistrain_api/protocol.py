@@ -129,6 +129,8 @@ class Progress(Contract):
     """Last optimiser step that this attempt executed; none before the first."""
     first_step_at: Annotated[str, Field(max_length=40)] | None = None
     """When this attempt completed its first optimiser step (RFC 3339, UTC); none before it."""
+    evaluated: int = 0
+    """Batches that the evaluation under way, or the latest, has come to: a sign of life without steps."""
     eta_seconds: float | None = None
     """Seconds to the end at the present pace."""
     images_per_second: float | None = None

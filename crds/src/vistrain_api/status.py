@@ -77,6 +77,8 @@ class RunProgress(Contract):
     """Optimiser steps planned."""
     percent: Annotated[int, Field(ge=0, le=100)] = 0
     """Share of the steps completed, in percent."""
+    evaluated: Natural = 0
+    """Batches that the evaluation under way, or the latest, has come to."""
     eta_seconds: Natural | None = None
     """Seconds to the end at the present pace."""
     images_per_second: float | None = None

@@ -53,7 +53,9 @@ def made(tiny):
             [{"params": group.parameters, "name": group.name} for group in task.parameter_groups(model)],
             lr=1.0,
         )
-        state = TrainingState(model, None, optimizer, Precision(precision, CPU), LossSums(CPU), micro_batch)
+        state = TrainingState(
+            model, None, optimizer, Precision(precision, CPU), LossSums(CPU), micro_batch, micro_batch
+        )
         shrunk = []
         stepper = Stepper(
             task,

@@ -53,11 +53,12 @@ def _progress(draft: Draft, words: Progress, heard_at: datetime) -> None:
         step=words.step,
         total_steps=whole,
         percent=share,
+        evaluated=words.evaluated,
         eta_seconds=None if eta is None or eta < 0 else int(eta),
         images_per_second=words.images_per_second,
         updated_at=old.updated_at if old is not None else None,
     )
-    moved = old is None or (old.epoch, old.step) != (fresh.epoch, fresh.step)
+    moved = old is None or _place(old) != _place(fresh)
     moved = moved or draft.status.last_checkpoint != words.last_checkpoint or draft.status.best != words.best
     if moved or fresh.updated_at is None:
         fresh = fresh.model_copy(update={"updated_at": timestamps.text(heard_at)})
@@ -87,6 +88,11 @@ def _of_best(draft: Draft, words: Progress) -> LastCheckpoint | None:
         if named is not None and words.best is not None and named.step == words.best.step:
             return named
     return None
+
+
+def _place(progress: RunProgress) -> tuple[int, int, int]:
+    """Where a trainer is: what moves it shows that it is not stalled, be it an evaluation of an hour."""
+    return progress.epoch, progress.step, progress.evaluated
 
 
 def _attempt(draft: Draft, attempt: Attempt, words: Progress, heard_at: datetime) -> None:

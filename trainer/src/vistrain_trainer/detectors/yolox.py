@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +122,11 @@ class YoloxTask:
         predictions = model(batch.images)
         sums = loss_sums(predictions, batch.labels, l1=position >= self._l1_from)
         return sums.weighted(self._part_weights)
+
+    def evaluate_in(self, images: int) -> None:
+        """From now on evaluations have that many images on the device at once."""
+        for evaluator in filter(None, (self._evaluate_validation, self._evaluate_test)):
+            evaluator.options = replace(evaluator.options, batch_size=images)
 
     def evaluate(self, model: nn.Module, should_stop: Callable[[], bool]) -> dict[str, float | None]:
         """COCO's figures on the validation split, each class's, and `valLoss` (without the L1 term)."""

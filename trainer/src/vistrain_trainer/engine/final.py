@@ -10,7 +10,7 @@ from vistrain_api.detector import DetectorTraining
 from vistrain_trainer.engine.checkpoint import TornCheckpoint, open_checkpoint
 from vistrain_trainer.engine.fence import Fence
 from vistrain_trainer.engine.files import rename_over, storage_faults
-from vistrain_trainer.engine.loop import judged
+from vistrain_trainer.engine.judging import judged
 from vistrain_trainer.engine.runfolder import RunFolder
 from vistrain_trainer.engine.stages import stage
 from vistrain_trainer.engine.state import TrainingState, exported_weights
@@ -29,6 +29,7 @@ def examine_best(
     folder: RunFolder,
     fence: Fence,
     note: Callable[[str], None],
+    alive: Callable[[int], None],
 ) -> dict[str, float | None]:
     """Judge the best checkpoint of the primary metric, the last where none is kept; metrics on the test
     split.
@@ -61,7 +62,9 @@ def examine_best(
         _clear(folder.path)
         partial.mkdir()
         try:
-            results = judged(state, lambda model, stop: task.examine(model, partial, source, stop))
+            results = judged(
+                task, state, lambda model, stop: task.examine(model, partial, source, stop), alive
+            )
             fence.check()
             stage("final.examined")
             (folder.path / FOLDER).mkdir(exist_ok=True)

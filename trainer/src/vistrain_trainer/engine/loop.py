@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from vistrain_api.detector import DetectorTraining
 from vistrain_api.quantities import seconds
 from vistrain_trainer.engine.checkpointing import Checkpointer
 from vistrain_trainer.engine.course import Course
 from vistrain_trainer.engine.feed import Feed
-from vistrain_trainer.engine.modes import evaluating
+from vistrain_trainer.engine.judging import judged
 from vistrain_trainer.engine.plan import Plan
-from vistrain_trainer.engine.randomness import unchanged_randomness
 from vistrain_trainer.engine.reporter import Reporter
 from vistrain_trainer.engine.rollback import RollBack
 from vistrain_trainer.engine.signals import Interrupted, request
@@ -168,7 +166,7 @@ class Loop:
         self._reporter.phase("Evaluating")
         self._reporter.pace.pause()
         stage("evaluate.begin")
-        results = run_evaluation(self._task, state)
+        results = judged(self._task, state, self._task.evaluate, self._reporter.judging)
         stage("evaluate.done")
         state.latest = results
         primary = self._spec.evaluation.primary_metric
@@ -206,27 +204,6 @@ class Loop:
             )
 
 
-def run_evaluation(task: Task, state: TrainingState) -> dict[str, float | None]:
-    """Metrics of the evaluated model, with generators and modes left as they were."""
-    return judged(state, task.evaluate)
-
-
-@torch.no_grad()
-def judged(
-    state: TrainingState, judge: Callable[[nn.Module, Callable[[], bool]], dict[str, float | None]]
-) -> dict[str, float | None]:
-    """What `judge(model, should_stop)` says of the evaluated model; generators and modes stay."""
-    model = state.evaluated_model
-
-    def should_stop() -> bool:
-        stage("evaluate.batch")
-        return request()
-
-    with unchanged_randomness(), state.precision.autocast(), evaluating(model):
-        results = judge(model, should_stop)
-    return {name: _finite(value) for name, value in results.items()}
-
-
 def state_best(state: TrainingState, value: float | None, epoch: int, mode: str, keep: int) -> bool:
     """Put an evaluation among the best `keep` (at least one is remembered). Whether it is the best of all.
 
@@ -239,7 +216,3 @@ def state_best(state: TrainingState, value: float | None, epoch: int, mode: str,
     ranked = sorted([*state.best, evaluated], key=lambda one: (sign * one.value, one.step))
     state.best = ranked[: max(1, keep)]
     return state.best[0] is evaluated
-
-
-def _finite(value: float | None) -> float | None:
-    return None if value is None or not math.isfinite(value) else float(value)

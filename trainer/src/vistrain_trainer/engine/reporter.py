@@ -138,6 +138,10 @@ class Reporter:
         self.board.write_last_words()
         self.write_status()
 
+    def judging(self, batches: int) -> None:
+        """An evaluation goes on: `batches` were asked for so far."""
+        self.board.set(evaluated=batches)
+
     def note(self, text: str) -> None:
         """What a person should know."""
         log.warning(text)

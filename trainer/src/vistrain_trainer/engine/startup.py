@@ -124,6 +124,7 @@ def build_state(
         precision=Precision(prepared.precision, device),
         losses=LossSums(device),
         micro_batch=schedule.micro_batch_size or schedule.batch_size,
+        evaluation_batch=schedule.micro_batch_size or schedule.batch_size,
     )
     if not resumes:
         for note in start_from_checkpoint(manifest, prepared.task, options.volumes, state):

@@ -85,7 +85,9 @@ class TrainingState:
     precision: Precision
     losses: LossSums
     micro_batch: int
-    """Images on the device at once."""
+    """Images on the device at once in training."""
+    evaluation_batch: int
+    """Images on the device at once in an evaluation."""
     step: int = 0
     """Optimiser steps completed."""
     skipped: int = 0
@@ -139,6 +141,7 @@ class TrainingState:
             "latest": dict(self.latest),
             "patience": {name: asdict(waited) for name, waited in self.patience.items()},
             "skipped": self.skipped,
+            "evaluation_batch": self.evaluation_batch,
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -165,6 +168,7 @@ class TrainingState:
         self.latest = dict(judged["latest"])
         self.patience = {name: Waited(**waited) for name, waited in judged["patience"].items()}
         self.skipped = judged["skipped"]
+        self.evaluation_batch = judged["evaluation_batch"]
 
     def restore_weights(self, state: Mapping[str, Any]) -> None:
         """Take over the weights and the average of a stored state, and begin with a fresh optimiser."""

@@ -30,6 +30,7 @@ def local_status(progress: Progress, manifest: DetectorTraining, folder: RunFold
             step=progress.step,
             total_steps=progress.total_steps,
             percent=min(100, 100 * progress.step // total),
+            evaluated=progress.evaluated,
             eta_seconds=None if progress.eta_seconds is None else round(progress.eta_seconds),
             images_per_second=progress.images_per_second,
             updated_at=now(),

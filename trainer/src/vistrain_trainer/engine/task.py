@@ -140,6 +140,10 @@ class Task(Protocol):
         """
         ...
 
+    def evaluate_in(self, images: int) -> None:
+        """From now on evaluations have that many images on the device at once."""
+        ...
+
     def evaluate(self, model: nn.Module, should_stop: Callable[[], bool]) -> dict[str, float | None]:
         """Metrics of `model` (the EMA where there is one, in eval mode) on the validation split, by name.
 

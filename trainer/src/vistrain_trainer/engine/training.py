@@ -139,7 +139,9 @@ def _finish(
     results = dict(state.best[0].results if state.best else state.latest)
     checkpointer.export_last()
     stage("final.export")
-    results |= examine_best(manifest, prepared.task, state, store, folder, fence, reporter.board.note)
+    results |= examine_best(
+        manifest, prepared.task, state, store, folder, fence, reporter.board.note, reporter.judging
+    )
     request.raise_if_requested()
     unmet = unmet_gates(manifest.spec.evaluation.gates, results)
     code = ExitCode.GATE_NOT_MET if unmet else ExitCode.FINISHED
