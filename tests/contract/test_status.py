@@ -84,6 +84,7 @@ FULL = {
             "volume": {"claimName": "checkpoints"},
             "path": "earlier/checkpoints/step-000000120",
             "sha256": "0" * 64,
+            "optimizer": "keep",
         },
     },
     "gpuMemory": {"usedBytes": 1, "totalBytes": 2},

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+import structlog
 
 from vistrain_trainer.engine import signals, stages
 
@@ -28,7 +29,8 @@ def tiny() -> ModuleType:
 
 @pytest.fixture(autouse=True)
 def fresh_process_state() -> Iterator[None]:
-    """No stop request and no planned signal is left over from another test."""
+    """No stop request, planned signal or setting of the log is left over from another test."""
     yield
+    structlog.reset_defaults()
     signals.request.__init__()  # type: ignore[misc]
     stages.plan("")

@@ -83,6 +83,15 @@ def test_which_checkpoint_it_is(
     assert noted == {protocol.ANNOTATION_INITIALIZATION_RUN: f"earlier/{checkpoint}"}
 
 
+@pytest.mark.parametrize("optimizer", ["fresh", "keep"])
+def test_what_becomes_of_the_optimiser_is_settled_with_it(optimizer: str) -> None:
+    made = world(optimizer=optimizer)
+    made.cluster.source = source()
+    made.operator.settle()
+    assert made.status["resolved"]["initialization"]["optimizer"] == optimizer
+    assert read(made).spec.initialization.checkpoint.optimizer == optimizer
+
+
 def test_its_volume_is_mounted_read_only_by_the_preflight_and_by_attempts() -> None:
     made = world()
     made.cluster.source = source()
