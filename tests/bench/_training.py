@@ -31,6 +31,7 @@ from vistrain_trainer.engine.volumes import Volumes
 from vistrain_trainer.telemetry.console import LiveLine, configure_logging
 from vistrain_trainer.telemetry.metrics import TrainerMetrics
 from vistrain_trainer.telemetry.progress import ProgressBoard
+from vistrain_trainer.telemetry.tensorboard import TensorBoardMirror
 
 ROOT = Path(__file__).parents[2]
 CLASSES = ("car", "truck", "trailer", "bus", "construction_vehicle", "bicycle", "motorcycle")
@@ -133,6 +134,8 @@ def bench(
             with contextlib.closing(prepared.task.batches(0, 4)) as made:
                 batches = _Again([one.to(prepared.machine.device) for one in made])
         state = build_state(run, prepared, options)
+        tensorboard = TensorBoardMirror(folder.path, fence.token.sequence)
+        stack.callback(tensorboard.close)
         store = CheckpointStore(folder.path / "checkpoints")
         store.prepare()
         # An epoch that never ends: evaluation is no part of a step.
@@ -149,6 +152,7 @@ def bench(
             fence,
             board,
             TrainerMetrics(board.progress),
+            tensorboard,
             live=stack.enter_context(LiveLine(1)),
             restored=None,
         )

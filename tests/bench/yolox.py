@@ -159,7 +159,7 @@ def best_workers(name: str, options: argparse.Namespace, root: Path) -> int:
 def training(options: argparse.Namespace, root: Path) -> None:
     """Whole training, without caches and with both sides' own."""
     print(f"\ntraining yolox-{options.variant} at {options.height}x{options.width}, batch {options.batch}")
-    workers = {name: best_workers(name, options, root) for name in ("upstream", "ours")}
+    workers = {name: options.workers or best_workers(name, options, root) for name in ("upstream", "ours")}
     made = {name: Side(name, options, root, workers=workers[name], cache="none") for name in workers}
     with ended(*made.values()):
         for side in made.values():
@@ -183,12 +183,12 @@ def training(options: argparse.Namespace, root: Path) -> None:
             images = len(json.loads((root / "world/annotations/train.json").read_text())["images"])
             epoch = max(1, images // options.batch)
             cold = kept.steps(epoch)
-            shards = list(root.glob(".vistrain-cache/*/*"))
             kept.steps(epoch)
             kept.forget()
+            shards = sum(path.stat().st_size for path in root.glob(".vistrain-cache/*/*.shard"))
             print(
                 f"  ours, first epoch, while the cache fills: {cold:.2f} images/s; upstream, built cache not "
-                f"counted; {sum(path.stat().st_size for path in shards) / 1e6:.0f} MB so far"
+                f"counted; {shards / 1e6:.0f} MB kept"
             )
             contest({"upstream, its cache": peer, "ours, cache: disk": kept}, options.rounds, options.steps)
             warm = peer.rate, kept.rate
@@ -361,6 +361,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=batch)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=20 if cuda else 4, help="steps in a round")
+    parser.add_argument("--workers", type=int, help="loader processes of both; each side's best if not given")
     parser.add_argument("--samples", type=int, default=48, help="samples that the pipeline's figures are of")
     parser.add_argument("--world", type=Path, help="a data set of 1600x900 pictures; made when not given")
     parser.add_argument("--only", choices=["pipeline", "assigner", "training"])
