@@ -31,6 +31,7 @@ FULL = {
         "step": 121,
         "totalSteps": 400,
         "percent": 30,
+        "evaluated": 5,
         "etaSeconds": 60,
         "imagesPerSecond": 31.5,
         "updatedAt": WHEN,

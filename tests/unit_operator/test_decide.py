@@ -198,6 +198,7 @@ def test_progress_is_written_at_most_every_ten_seconds_and_transitions_at_once()
         "step": TOTAL_STEPS,
         "totalSteps": TOTAL_STEPS,
         "percent": 100,
+        "evaluated": 0,
         "updatedAt": world.status["progress"]["updatedAt"],
     }
 
