@@ -119,11 +119,30 @@ def comparable(row: dict) -> dict:
     }
 
 
-@pytest.mark.parametrize("precision", ["bf16", "fp32"])
-def test_killed_anywhere_ends_with_the_same_bits(command, world, manifest, tmp_path, precision):
+# Micro-batches, clipping, frozen parts, a phase that starts from the best weights, patience, drawn sizes.
+EVERYTHING = {
+    "schedule.microBatchSize": "2",
+    "schedule.gradientClip": "5",
+    "schedule.earlyStopping": "{patience: 4}",
+    "schedule.phases": "[{name: head, epochs: 2, freeze: [backbone], learningRates: {head: 2e-2}},"
+    " {name: all, start: best}]",
+    "augmentation.multiscale": "{height: {min: 64, max: 128}, everySteps: 2}",
+}
+
+
+@pytest.mark.parametrize(
+    ("precision", "more"), [("bf16", {}), ("fp32", EVERYTHING)], ids=["bf16", "fp32-with-everything"]
+)
+def test_killed_anywhere_ends_with_the_same_bits(command, world, manifest, tmp_path, precision, more):
     arguments = ["run", "-f", str(manifest), "--volume", f"world={world}", "--log-every", "1", "--port", "0"]
-    arguments += ["--set", f"spec.schedule.precision={precision}"]
-    untouched, killed = Run(tmp_path / "untouched", arguments), Run(tmp_path / "killed", arguments)
+    for path, value in {"schedule.precision": precision, **more}.items():
+        arguments += ["--set", f"spec.{path}={value}"]
+    cache = (
+        ["--set", "spec.dataset.loader.cache=disk"] if more else []
+    )  # of which the result must know nothing
+    (tmp_path / "volume").mkdir()
+    untouched = Run(tmp_path / "untouched", arguments)
+    killed = Run(tmp_path / "volume" / "killed", [*arguments, *cache])
     assert command(*untouched.arguments, "--no-report", **untouched.environment()) == 0
 
     places = kill_points(seed=len(precision))
