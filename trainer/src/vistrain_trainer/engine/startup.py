@@ -9,6 +9,7 @@ from typing import Any
 import structlog
 
 from vistrain_api.detector import DetectorTraining
+from vistrain_trainer.engine.allocator import keep_freed_memory
 from vistrain_trainer.engine.checkpoint import FORMAT, StoredCheckpoint
 from vistrain_trainer.engine.devices import Environment, Machine, find_machine
 from vistrain_trainer.engine.ema import WeightAverage
@@ -56,6 +57,8 @@ def prepare(
         log.info(note)
         board.note(note)
 
+    if machine.device.type == "cpu":
+        keep_freed_memory()
     for note in machine.notes:
         log.warning(note)
         board.note(note)
