@@ -27,9 +27,9 @@ class WeightAverage:
         self._source: list[Tensor] = [
             theirs[name] for name, value in mine.items() if value.is_floating_point()
         ]
-        self._counters = [
-            (value, theirs[name]) for name, value in mine.items() if not value.is_floating_point()
-        ]
+        counters = [name for name, value in mine.items() if not value.is_floating_point()]
+        self._counters = [mine[name] for name in counters]
+        self._their_counters = [theirs[name] for name in counters]
 
     def decay_at(self, updates: int) -> float:
         """The decay of the update number `updates`, from 1."""
@@ -40,5 +40,5 @@ class WeightAverage:
         """Take the model's present state into the average; once per optimiser step."""
         self.updates += 1
         torch._foreach_lerp_(self._average, self._source, 1 - self.decay_at(self.updates))
-        for mine, theirs in self._counters:
-            mine.copy_(theirs)
+        if self._counters:
+            torch._foreach_copy_(self._counters, self._their_counters)

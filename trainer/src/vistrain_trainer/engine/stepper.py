@@ -133,23 +133,26 @@ class _StepStart:
     """What a forward pass changes, as it was when the step began."""
 
     def __init__(self, state: TrainingState, device: torch.device) -> None:
-        self._buffers = list(state.model.buffers())
-        self._copies = [buffer.clone() for buffer in self._buffers]
+        # By type: copied together they are a few launches on a GPU, mixed they would be one each.
+        by_type: dict[torch.dtype, list[Tensor]] = {}
+        for buffer in state.model.buffers():
+            by_type.setdefault(buffer.dtype, []).append(buffer)
+        self._buffers = [(buffers, [one.clone() for one in buffers]) for buffers in by_type.values()]
         self._device = device
         self._generators: tuple[Tensor, Tensor | None] | None = None
 
     @torch.no_grad()
     def remember(self) -> None:
-        if self._buffers:
-            torch._foreach_copy_(self._copies, self._buffers)
+        for buffers, copies in self._buffers:
+            torch._foreach_copy_(copies, buffers)
         cuda = torch.cuda.get_rng_state(self._device) if self._device.type == "cuda" else None
         self._generators = (torch.get_rng_state(), cuda)
 
     @torch.no_grad()
     def return_to(self) -> None:
         assert self._generators is not None
-        if self._buffers:
-            torch._foreach_copy_(self._buffers, self._copies)
+        for buffers, copies in self._buffers:
+            torch._foreach_copy_(buffers, copies)
         torch.set_rng_state(self._generators[0])
         if self._generators[1] is not None:
             torch.cuda.set_rng_state(self._generators[1], self._device)
