@@ -5,9 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 
 from vistrain_trainer.reporting.charts import Chart
 from vistrain_trainer.reporting.wording import number
+
+_NOTHING = 1e-9
+"""Share of its values that a curve has to span to be more than flat."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,7 @@ def y_axis(chart: Chart) -> Axis:
         return _logarithmic(low, high)
     low = low if chart.y_floor is None else min(low, chart.y_floor)
     high = high if chart.y_ceiling is None else max(high, chart.y_ceiling)
-    if low == high:
+    if high - low <= _NOTHING * max(abs(low), abs(high)):
         margin = abs(low) * 0.1 or 1.0
         low, high = (low if low == chart.y_floor else low - margin), high + margin
     step = _round_step((high - low) / 4)
@@ -81,13 +85,22 @@ def _round_step(wanted: float) -> float:
 def _ticks(low: float, high: float, step: float) -> tuple[Tick, ...]:
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     places: Sequence[float] = [place * step for place in range(first, last + 1)]
-    digits = len(f"{step:.9f}".rstrip("0").partition(".")[2])
-    return tuple(Tick(place, _text(place, digits)) for place in places)
+    return tuple(Tick(place, _text(place, _last_place(step))) for place in places)
 
 
-def _text(value: float, digits: int) -> str:
-    """As many decimals as the step has; powers of ten where that would be long."""
-    if digits <= 4 and abs(value) < 1e6:
-        return f"{value:.{digits}f}"
-    mantissa, power = f"{value:.2e}".split("e")
-    return "0" if value == 0 else f"{float(mantissa):g}e{int(power)}"
+def _last_place(step: float) -> int:
+    """The power of ten of a step's last digit: 5 of 500000, 4 of 250000, -2 of 0.25."""
+    exponent = Decimal(f"{step:.2g}").normalize().as_tuple().exponent
+    assert isinstance(exponent, int)
+    return exponent
+
+
+def _text(value: float, last: int) -> str:
+    """Digits down to the step's last, so that no two ticks read alike; powers of ten where that is long."""
+    if last >= -4 and abs(value) < 1e6:
+        return f"{value:.{max(0, -last)}f}"
+    if value == 0:
+        return "0"
+    decimals = max(2, math.floor(math.log10(abs(value))) - last)
+    mantissa, power = f"{value:.{decimals}e}".split("e")
+    return f"{mantissa.rstrip('0').rstrip('.')}e{int(power)}"
