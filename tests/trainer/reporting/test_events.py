@@ -29,7 +29,6 @@ def eventful(made, told):
             "learning_rate": 0.1,
             "learning_rate/backbone": 0.01,
             "learning_rate/head": 0.1,
-            "micro_batch": 8 if epoch < 12 else 4,
             "loss/total": 2.0 - epoch / 20,
             "AP": 0.5 - abs(epoch - 6) / 100,
         }
@@ -44,7 +43,6 @@ def eventful(made, told):
             "loss": {"total": 1.0},
             "learning_rate": 0.1,
             "learning_rates": {"backbone": 0.01, "head": 0.1},
-            "micro_batch": 8,
         }
         for step in (2, 4)
     ]

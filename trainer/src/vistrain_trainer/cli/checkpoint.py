@@ -10,13 +10,13 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from vistrain_trainer.cli.options import AsJson
 from vistrain_trainer.engine.checkpoint import TornCheckpoint, open_checkpoint
 from vistrain_trainer.engine.store import CheckpointStore
 from vistrain_trainer.errors import BadInput
 
 app = typer.Typer(help="Look at the checkpoints of a run folder.", no_args_is_help=True)
 Run = Annotated[Path, typer.Argument(help="Run folder.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.command("list")

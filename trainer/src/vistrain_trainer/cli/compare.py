@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from vistrain_trainer.cli.options import AsJson
+
 if TYPE_CHECKING:
     from vistrain_trainer.reporting.tables import Table
 
@@ -22,7 +24,7 @@ def compare(
     anyway: Annotated[
         bool, typer.Option("--anyway", help="Also runs of other classes or other validation data.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Rank runs side by side: metrics, settings that differ, stability, cost; with a page of their curves.
 

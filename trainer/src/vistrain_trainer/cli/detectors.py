@@ -57,16 +57,12 @@ NmsIou = Annotated[
 MaxDetections = Annotated[
     int | None, typer.Option(min=1, max=1000, help="Detections an image. [default: the manifest's]")
 ]
-VolumeMappings = Annotated[
-    list[str] | None, typer.Option("--volume", metavar="CLAIM=DIR", help="Folder of a claim.")
-]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps; auto takes a GPU where there is one.")]
 BatchSize = Annotated[int | None, typer.Option(min=1, help="Images at once. [default: the manifest's]")]
 Manifest = Annotated[
     Path | None,
     typer.Option("-f", "--file", help="Manifest, in place of the run's; weights without a run need one."),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def open_group(

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from vistrain_trainer.cli.manifests import read_folders, read_volumes
+from vistrain_trainer.cli.options import AsJson, RunMappings
 from vistrain_trainer.errors import BadInput
 
 if TYPE_CHECKING:
@@ -28,11 +29,8 @@ def doctor(
         list[str] | None,
         typer.Option("--volume", metavar="CLAIM=DIR", help="Folder of a claim: has its content looked at."),
     ] = None,
-    runs: Annotated[
-        list[str] | None,
-        typer.Option("--run", metavar="NAME=DIR", help="Folder of the run that initialization.run names."),
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    runs: RunMappings = None,
+    as_json: AsJson = False,
 ) -> None:
     """Say what is wrong with a manifest or a run: symptom, cause, remedy.
 

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from vistrain_trainer.cli import detectors as named
 from vistrain_trainer.cli.manifests import read_volumes
+from vistrain_trainer.cli.options import AsJson, VolumeMappings
 
 
 def evaluate(
@@ -23,7 +24,7 @@ def evaluate(
     confidence: named.Confidence = None,
     nms_iou: named.NmsIou = None,
     max_detections: named.MaxDetections = None,
-    volumes: named.VolumeMappings = None,
+    volumes: VolumeMappings = None,
     device: named.Device = "auto",
     batch_size: named.BatchSize = None,
     output: Annotated[
@@ -31,7 +32,7 @@ def evaluate(
         typer.Option(help="Folder for the evaluation. [default: evaluations/<name>-<split>]"),
     ] = None,
     file: named.Manifest = None,
-    as_json: named.AsJson = False,
+    as_json: AsJson = False,
 ) -> None:
     """Judge a detector, or an ensemble of several, on a split, as training's own evaluations do.
 

@@ -10,6 +10,7 @@ import typer
 
 from vistrain_trainer.cli import detectors as named
 from vistrain_trainer.cli.manifests import read_volumes
+from vistrain_trainer.cli.options import AsJson, VolumeMappings
 from vistrain_trainer.errors import BadInput
 
 if TYPE_CHECKING:
@@ -35,11 +36,11 @@ def predict(
     confidence: named.Confidence = None,
     nms_iou: named.NmsIou = None,
     max_detections: named.MaxDetections = None,
-    volumes: named.VolumeMappings = None,
+    volumes: VolumeMappings = None,
     device: named.Device = "auto",
     batch_size: named.BatchSize = None,
     file: named.Manifest = None,
-    as_json: named.AsJson = False,
+    as_json: AsJson = False,
 ) -> None:
     """Find objects in images: COCO results with the images' names, and pictures.
 

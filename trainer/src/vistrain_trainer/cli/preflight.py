@@ -14,6 +14,7 @@ import typer
 from vistrain_api.detector import DetectorTraining
 from vistrain_api.protocol import ExitCode
 from vistrain_trainer.cli.manifests import read_folders, read_manifest, read_volumes
+from vistrain_trainer.cli.options import AsJson, RunMappings, VolumeMappings
 from vistrain_trainer.engine.failures import End, explain
 from vistrain_trainer.engine.options import PodEnvironment
 from vistrain_trainer.engine.source_run import resolve
@@ -31,14 +32,9 @@ def preflight(
     *,
     file: Annotated[Path, typer.Option("-f", "--file", help="Manifest.")],
     output: Annotated[Path, typer.Option(help="Run folder; it is tried, and nothing stays in it.")],
-    volumes: Annotated[
-        list[str] | None, typer.Option("--volume", metavar="CLAIM=DIR", help="Folder of a claim.")
-    ] = None,
-    runs: Annotated[
-        list[str] | None,
-        typer.Option("--run", metavar="NAME=DIR", help="Folder of the run that initialization.run names."),
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    volumes: VolumeMappings = None,
+    runs: RunMappings = None,
+    as_json: AsJson = False,
 ) -> None:
     """Look at data, weights and disk as a start would need them, without a device.
 

@@ -12,6 +12,7 @@ from vistrain_api import protocol
 from vistrain_api.detector import DetectorTraining
 from vistrain_api.failures import FailureClass
 from vistrain_trainer.cli.manifests import read_folders, read_manifest, read_volumes
+from vistrain_trainer.cli.options import RunMappings, VolumeMappings
 from vistrain_trainer.engine.options import PodEnvironment, RunOptions
 from vistrain_trainer.engine.source_run import resolve
 from vistrain_trainer.engine.volumes import Volumes
@@ -27,13 +28,8 @@ def run(
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="Change a field of the manifest.")
     ] = None,
-    volumes: Annotated[
-        list[str] | None, typer.Option("--volume", metavar="CLAIM=DIR", help="Folder of a claim.")
-    ] = None,
-    runs: Annotated[
-        list[str] | None,
-        typer.Option("--run", metavar="NAME=DIR", help="Folder of the run that initialization.run names."),
-    ] = None,
+    volumes: VolumeMappings = None,
+    runs: RunMappings = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps; auto follows the manifest.")] = "auto",
     log_every: Annotated[int, typer.Option(min=1, help="Steps between two rows of log.jsonl.")] = 10,
     port: Annotated[int, typer.Option(help="Port of /metrics and /progress; 0 for none.")] = protocol.PORT,

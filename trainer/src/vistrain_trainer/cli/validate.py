@@ -10,6 +10,7 @@ import typer
 
 from vistrain_api.digest import spec_digest
 from vistrain_trainer.cli.manifests import read_manifest
+from vistrain_trainer.cli.options import AsJson
 from vistrain_trainer.errors import BadInput
 
 
@@ -19,7 +20,7 @@ def validate(
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="Change a field of the manifest.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Check a manifest by the rules of the API server. Exit code 64 when it is refused.
 

@@ -123,12 +123,7 @@ def _from_file(path: Path, manifest: DetectorTraining | None) -> StoredDetector:
         own = _manifest(run)
         name, manifest = own.metadata.name or run.name, manifest or own
     if manifest is None:
-        raise BadInput(
-            field="-f",
-            value="nothing",
-            problem=f"{path} lies in no run folder, so its model, data and thresholds are not known",
-            remedy="Name a manifest that states them: -f MANIFEST",
-        )
+        raise _no_manifest(path, "model, data and thresholds")
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     _require_classes(path, named.classes, manifest)
@@ -151,12 +146,7 @@ def _from_checkpoint(given: Path, folder: Path, manifest: DetectorTraining | Non
     own = _manifest(run) if (run / MANIFEST).is_file() else None
     chosen = manifest or own
     if chosen is None:
-        raise BadInput(
-            field="-f",
-            value="nothing",
-            problem=f"{folder} lies in no run folder, so its data and thresholds are not known",
-            remedy="Name a manifest that states them: -f MANIFEST",
-        )
+        raise _no_manifest(folder, "data and thresholds")
     _require_classes(folder, tuple(checkpoint.meta["task"]["classes"]), chosen)
     return StoredDetector(chosen, _source(checkpoint, run, own), exported_weights(state), given)
 
@@ -211,6 +201,15 @@ def _manifest(run: Path) -> DetectorTraining:
             problem=f"it is not the manifest of a detector's run ({error})",
             remedy="Restore the file as the run wrote it, or name one with -f",
         ) from error
+
+
+def _no_manifest(path: Path, unknown: str) -> BadInput:
+    return BadInput(
+        field="-f",
+        value="nothing",
+        problem=f"{path} lies in no run folder, so its {unknown} are not known",
+        remedy="Name a manifest that states them: -f MANIFEST",
+    )
 
 
 def _require_classes(path: Path, found: tuple[str, ...] | None, manifest: DetectorTraining) -> None:

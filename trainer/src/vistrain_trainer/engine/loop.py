@@ -93,14 +93,17 @@ class Loop:
         request.raise_if_requested()
         if self._state.evaluation_due:
             self._evaluate()
-        self._reporter.phase("Training")
-        self._reporter.pace.mark(self._state.step)
-        self._mark = time.monotonic()
+        self._back_to_training()
         while self._state.position < self._plan.total:
             self._course.enter(self._plan.phase_at(self._state.position))
             losses = self._train_step()
             self._after_step(losses)
             request.raise_if_requested()
+
+    def _back_to_training(self) -> None:
+        self._reporter.phase("Training")
+        self._reporter.pace.mark(self._state.step)
+        self._mark = time.monotonic()
 
     def _train_step(self) -> Tensor:
         state = self._state
@@ -150,9 +153,7 @@ class Loop:
         if self._state.evaluation_due:
             request.raise_if_requested()
             self._evaluate()
-            self._reporter.phase("Training")
-            self._reporter.pace.mark(self._state.step)
-            self._mark = time.monotonic()
+            self._back_to_training()
 
     def _save(self, weights_name: str | None = None) -> None:
         self._count_time()

@@ -41,10 +41,10 @@ class Losses:
 
 
 def added(losses: Sequence[Losses]) -> Losses:
-    """The sums of several micro-batches; detached."""
+    """The sums of several micro-batches."""
     first = losses[0]
     return Losses(
-        total=_sum([one.total.detach() for one in losses]),
+        total=_sum([one.total for one in losses]),
         weight=_sum([one.weight for one in losses]),
         parts={name: _sum([one.parts[name] for one in losses]) for name in first.parts},
         ratios={

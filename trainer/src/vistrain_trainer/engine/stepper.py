@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -92,9 +93,7 @@ class Stepper:
             if guess is None:
                 guess = (losses.weight * len(micro_batches)).clamp(min=1)
             self._state.precision.backward(losses.total / guess)
-            done.append(
-                Losses(losses.total.detach(), losses.weight, losses.parts, losses.ratios)
-            )  # without its graph
+            done.append(replace(losses, total=losses.total.detach()))  # without its graph
         assert guess is not None
         whole = added(done)
         return whole.figures(), guess / whole.weight.clamp(min=1)

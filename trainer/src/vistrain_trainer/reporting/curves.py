@@ -14,7 +14,7 @@ from vistrain_trainer.engine.rows import read_table, whole_rows
 from vistrain_trainer.errors import BadInput
 from vistrain_trainer.reporting.series import Series
 
-NOT_METRICS = ("step", "learning_rate", "seconds", "micro_batch")
+NOT_METRICS = ("step", "learning_rate", "seconds")
 LOSS, RATE = "loss/", "learning_rate"
 PHASE = "phase"
 """Column of metrics.csv with the name of the phase that an epoch belongs to; the only one of words."""

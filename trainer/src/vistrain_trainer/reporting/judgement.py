@@ -16,12 +16,21 @@ from vistrain_trainer.reporting.wording import count, listing, number
 if TYPE_CHECKING:
     from vistrain_trainer.evaluation.artifact import EvaluationArtifact, Picture
     from vistrain_trainer.evaluation.confusion import ConfusionMatrix
+    from vistrain_trainer.evaluation.operating import Counted
     from vistrain_trainer.evaluation.precision_recall import Curve, PrecisionRecall
     from vistrain_trainer.evaluation.source import WeightsSource
 
 SPLITS = ("validation", "test")
 MAX_PICTURES, MAX_SIDE, QUALITY = 12, 1600, 82
 """Pictures of a split in a page; pixels of the longer side; quality of JPEG."""
+_COUNTED = (
+    Column("precision", "precision"),
+    Column("recall", "recall"),
+    Column("f1", "F1"),
+    Column("right", "right"),
+    Column("missed", "missed"),
+    Column("false", "false"),
+)
 _SLICES = {"size": "Size", "distance": "Distance", "visibility": "Visibility", "tag": "Tag"}
 
 
@@ -66,26 +75,12 @@ class Judgement:
             Column("class", "class"),
             Column("ap", "AP"),
             Column("ar", "AR"),
-            Column("precision", "precision"),
-            Column("recall", "recall"),
-            Column("f1", "F1"),
-            Column("right", "right"),
-            Column("missed", "missed"),
-            Column("false", "false"),
+            *_COUNTED,
         )
         rows: list[tuple[Cell, ...]] = []
         for name in self.artifact.classes:
             counted = operating.classes.get(name)
-            counts: tuple[Cell, ...] = (None,) * 6
-            if counted is not None:
-                counts = (
-                    counted.precision,
-                    counted.recall,
-                    counted.f1,
-                    counted.right,
-                    counted.missed,
-                    counted.false,
-                )
+            counts = (None,) * len(_COUNTED) if counted is None else _counts(counted)
             figures = (self.artifact.metrics.get(f"{figure}/{name}") for figure in ("AP", "AR"))
             rows.append((name, *figures, *counts))
         title = f"Classes on the {self.split} split, at confidence {operating.confidence:.3g}"
@@ -98,26 +93,10 @@ class Judgement:
             Column("chosen", "confidence is"),
             Column("confidence", "confidence"),
             Column("iou", "IoU"),
-            Column("precision", "precision"),
-            Column("recall", "recall"),
-            Column("f1", "F1"),
-            Column("right", "right"),
-            Column("missed", "missed"),
-            Column("false", "false"),
+            *_COUNTED,
         )
         rows = tuple(
-            (
-                one.chosen,
-                one.confidence,
-                one.iou,
-                one.pooled.precision,
-                one.pooled.recall,
-                one.pooled.f1,
-                one.pooled.right,
-                one.pooled.missed,
-                one.pooled.false,
-            )
-            for one in self.artifact.operating
+            (one.chosen, one.confidence, one.iou, *_counts(one.pooled)) for one in self.artifact.operating
         )
         return Table(f"Operating points on the {self.split} split", columns, rows)
 
@@ -168,6 +147,12 @@ class Judgement:
             found = small_jpeg(self.folder / picture.file)
             if found is not None:
                 yield picture, *found
+
+
+def _counts(counted: Counted) -> tuple[Cell, ...]:
+    """The cells of the columns _COUNTED."""
+    figures = (counted.precision, counted.recall, counted.f1)
+    return (*figures, counted.right, counted.missed, counted.false)
 
 
 def _source(one: WeightsSource) -> str:

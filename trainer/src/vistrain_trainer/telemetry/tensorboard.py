@@ -183,7 +183,6 @@ def _step_values(row: Mapping[str, Any]) -> dict[str, float]:
         "gpu_memory_bytes": "gpu/memory_bytes",
         "gpu_temperature_celsius": "gpu/temperature_celsius",
         "gpu_power_watts": "gpu/power_watts",
-        "micro_batch": "pace/micro_batch",
     }
     values |= {tag: row.get(name) for name, tag in names.items()}
     return {tag: float(value) for tag, value in values.items() if isinstance(value, (int, float))}
@@ -193,11 +192,7 @@ def _epoch_values(row: Mapping[str, str]) -> dict[str, float]:
     """Means of the epoch, its time, and metrics; what the single steps tell is left to them."""
     values = {}
     for name, text in row.items():
-        if (
-            text in ("", None)
-            or name in ("epoch", "step", "phase", "micro_batch")
-            or name.startswith("learning_rate")
-        ):
+        if text in ("", None) or name in ("epoch", "step", "phase") or name.startswith("learning_rate"):
             continue
         if name == "seconds":
             values["epoch/seconds"] = float(text)
