@@ -1,4 +1,4 @@
-"""`vistrain prepare`: datasets from the command line."""
+"""`vistrain prepare synthetic`: a small driving world."""
 
 from __future__ import annotations
 
@@ -17,15 +17,7 @@ from vistrain_trainer.errors import BadInput
 if TYPE_CHECKING:  # imported when a world is rendered: it brings scipy, which every `vistrain` would wait for
     from vistrain_trainer.data.synthetic import SyntheticOptions
 
-app = typer.Typer(help="Make datasets for training.", no_args_is_help=True)
 
-
-@app.callback()
-def prepare() -> None:
-    """Make datasets for training."""
-
-
-@app.command()
 def synthetic(
     *,
     out: Annotated[Path, typer.Option(help="Folder to make; it appears only when whole.")],

@@ -1,0 +1,17 @@
+"""The commands of `vistrain prepare`, gathered."""
+
+from __future__ import annotations
+
+import typer
+
+from vistrain_trainer.data.cli.synthetic import synthetic
+
+app = typer.Typer(help="Make, look at and change datasets for training.", no_args_is_help=True)
+
+
+@app.callback()
+def prepare() -> None:
+    """Make, look at and change datasets for training."""
+
+
+app.command()(synthetic)

@@ -1,0 +1,143 @@
+"""The manifest beside a prepared data set: what it was made of, and how."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from vistrain_trainer.errors import BadInput
+
+MANIFEST = "manifest.json"
+FORMAT_VERSION = 1
+
+Format = Literal["coco", "yolo", "mot", "nuscenes"]
+
+
+class _Record(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    pass
+
+
+class SceneRef(_Record, frozen=True, kw_only=True):
+    """A scene by name, and by token, which no renaming changes."""
+
+    name: str
+    token: str
+
+
+class Counts(_Record, frozen=True, kw_only=True):
+    """What a split holds."""
+
+    images: int
+    annotations: int
+    per_class: dict[str, int]
+    """Annotations by class, in the order of the classes."""
+    sequences: int | None = None
+    """Scenes × cameras, of MOT."""
+    tracks: int | None = None
+    key_frames: int | None = None
+    interpolated_frames: int | None = None
+
+
+class SplitRecord(_Record, frozen=True, kw_only=True):
+    """One split."""
+
+    counts: Counts
+    scenes: tuple[SceneRef, ...] = ()
+    reserved: bool = False
+    """Held back for judging: never trained on, under whatever name."""
+
+
+class Source(_Record, frozen=True, kw_only=True):
+    """What the data set was made of."""
+
+    kind: Literal["nuscenes", "synthetic", "coco", "yolo"]
+    version: str = ""
+    """Such as v1.0-trainval."""
+    digest: str = ""
+    """Of what was read, hexadecimal."""
+
+
+class Pictures(_Record, frozen=True, kw_only=True):
+    """Where the pictures are."""
+
+    mode: Literal["none", "link", "copy", "own"]
+    """none: under `root` and not touched; link and copy: in the data set; own: made with it."""
+    root: str
+    """Folder that file names are relative to: relative to the manifest, or absolute where mode is none."""
+
+
+class ImageSize(_Record, frozen=True, kw_only=True):
+    """Pixels."""
+
+    height: int
+    width: int
+
+
+class DatasetManifest(_Record, frozen=True, kw_only=True):
+    """What a data set says of itself. Written last: a folder with one is whole."""
+
+    format: Format
+    command: str
+    """The command that makes the same data set, but for folders."""
+    version: str
+    """Of vistrain-trainer."""
+    source: Source
+    classes: tuple[str, ...]
+    """Ordered: a part of the data set's identity."""
+    splits: dict[str, SplitRecord]
+    pictures: Pictures
+    digest: str
+    """sha256 over the names and digests of `files`, hexadecimal: the data set's identity."""
+    format_version: int = FORMAT_VERSION
+    cameras: tuple[str, ...] = ()
+    split_lists: str = ""
+    """official, custom-560-140, or the name of a file."""
+    fps: float | None = None
+    """Nominal frames per second."""
+    frame_interval: float | None = None
+    """Measured mean seconds between frames; what a tracker learns its motion for."""
+    sweeps: bool = False
+    """Whether frames between keyframes are among them."""
+    visibility: tuple[int, ...] = ()
+    """Visibility bins kept; all when empty."""
+    projection: Literal["devkit", "clipped"] | None = None
+    image_size: ImageSize | None = None
+    seed: int | None = None
+    dropped: dict[str, int] = {}
+    """Boxes left out, by reason."""
+    notes: tuple[str, ...] = ()
+    """What a reader should know: gaps in time, frames without boxes and the like."""
+    files: dict[str, str] = {}
+    """sha256 by path relative to the manifest; pictures are not among them."""
+
+
+def read(path: Path) -> DatasetManifest:
+    """Read a manifest.
+
+    Raises:
+        BadInput: it cannot be read, or was written by another version.
+    """
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=DatasetManifest)
+    except OSError as error:
+        problem = f"it cannot be read: {error.strerror}"
+    except msgspec.MsgspecError as error:
+        problem = f"it is no manifest of this version of Vistrain: {error}"
+    raise BadInput(field="manifest", value=str(path), problem=problem, remedy="Prepare the data set again")
+
+
+def find(path: Path, root: Path) -> Path | None:
+    """The manifest that a file of a data set belongs to: in its folder or one above, up to `root`."""
+    for folder in path.parents:
+        if (folder / MANIFEST).is_file():
+            return folder / MANIFEST
+        if folder == root:
+            return None
+    return None
+
+
+def encode(manifest: DatasetManifest) -> bytes:
+    """The manifest as it is written."""
+    return msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"

@@ -1,0 +1,1 @@
+"""nuScenes v1.0: tables read, boxes projected and interpolated, data sets written."""
