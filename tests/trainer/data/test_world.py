@@ -167,8 +167,8 @@ def test_an_object_is_painted_where_its_box_is(scene: Scene, class_name: str) ->
     alone = replace(scene, buildings=(), instances=(put(scene, class_name, 14.0),))
     empty = replace(alone, instances=())
     view = View(FRONT, scene.ego_pose(scene.start))
-    picture, boxes = render(alone, view, scene.start, noiseless())
-    background, none = render(empty, view, scene.start, noiseless())
+    picture, boxes = render(alone.moment(scene.start), view, noiseless())
+    background, none = render(empty.moment(scene.start), view, noiseless())
     assert none == []
     rows, columns = np.nonzero((picture != background).any(axis=-1))
     painted = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
@@ -184,19 +184,19 @@ def test_an_object_is_painted_where_its_box_is(scene: Scene, class_name: str) ->
 def test_what_is_nearer_hides_what_is_further(scene: Scene) -> None:
     view = View(FRONT, scene.ego_pose(scene.start))
     hidden = replace(scene, buildings=(), instances=(put(scene, "car", 26.0), put(scene, "bus", 12.0)))
-    _, (far, near) = render(hidden, view, scene.start, noiseless())
+    _, (far, near) = render(hidden.moment(scene.start), view, noiseless())
     assert (far.instance.class_name, near.instance.class_name) == ("car", "bus")
     assert far.visibility < 0.1
     assert near.visibility == 1.0
     aside = replace(hidden, instances=(put(scene, "car", 30.0, "parked left"), put(scene, "bus", 20.0)))
-    assert all(seen.visibility > 0.7 for seen in render(aside, view, scene.start, noiseless())[1])
+    assert all(seen.visibility > 0.7 for seen in render(aside.moment(scene.start), view, noiseless())[1])
 
 
 def test_ego_motion_brings_standing_objects_nearer(scene: Scene) -> None:
     standing = replace(scene, buildings=(), instances=(put(scene, "truck", 40.0, "parked right"),))
     distances, widths = [], []
     for timestamp in scene.sample_times[:4]:
-        (seen,) = render(standing, View(FRONT, scene.ego_pose(timestamp)), timestamp, noiseless())[1]
+        (seen,) = render(standing.moment(timestamp), View(FRONT, scene.ego_pose(timestamp)), noiseless())[1]
         distances.append(seen.distance)
         widths.append(seen.box[2] - seen.box[0])
     assert distances == sorted(distances, reverse=True)
@@ -206,13 +206,15 @@ def test_ego_motion_brings_standing_objects_nearer(scene: Scene) -> None:
 def test_haze_ends_the_world(scene: Scene) -> None:
     view = View(FRONT, scene.ego_pose(scene.start))
     far = replace(scene, buildings=(), instances=(put(scene, "bus", 60.0),))
-    assert render(far, view, scene.start, noiseless())[1] == []
+    assert render(far.moment(scene.start), view, noiseless())[1] == []
 
 
 def test_six_cameras_see_what_is_around(scene: Scene) -> None:
     parked = replace(scene, buildings=(), instances=(put(scene, "truck", -8.0, "parked left"),))
     seen = {
-        camera.name: render(parked, View(camera, scene.ego_pose(scene.start)), scene.start, noiseless())[1]
+        camera.name: render(
+            parked.moment(scene.start), View(camera, scene.ego_pose(scene.start)), noiseless()
+        )[1]
         for camera in make_rig(list(RIG), 128, 224)
     }
     assert seen["CAM_BACK_LEFT"]

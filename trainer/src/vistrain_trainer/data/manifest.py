@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -141,3 +143,9 @@ def find(path: Path, root: Path) -> Path | None:
 def encode(manifest: DatasetManifest) -> bytes:
     """The manifest as it is written."""
     return msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"
+
+
+def digest_of(files: Mapping[str, str]) -> str:
+    """sha256 over names and digests of files, in the order of the names, hexadecimal."""
+    lines = "".join(f"{files[name]}  {name}\n" for name in sorted(files))
+    return hashlib.sha256(lines.encode()).hexdigest()

@@ -90,7 +90,7 @@ def write_scene(
         for camera in cameras:
             view = View(camera, scene.ego_pose(timestamp))
             noise = generator(seed, Purpose.NOISE, timestamp, *camera.name.encode())
-            picture, boxes = render(scene, view, timestamp, noise)
+            picture, boxes = render(scene.moment(timestamp), view, noise)
             name = f"{camera.name}/{scene.name}_{timestamp}.jpg"
             path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -8,10 +8,9 @@ import numpy as np
 from vistrain_trainer.data.randomness import Purpose, generator
 from vistrain_trainer.data.world.catalogue import Colour
 from vistrain_trainer.data.world.projection import View, cut_polygon
-from vistrain_trainer.data.world.road import HALF_WIDTH, Road
+from vistrain_trainer.data.world.road import HALF_WIDTH
+from vistrain_trainer.data.world.scene import Moment
 
-RANGE = 40.0
-"""Metres at which haze swallows everything; nothing further is drawn or annotated."""
 HAZE: Colour = (205, 200, 195)
 SHIFT = 4
 """Binary digits of a pixel's fraction, as OpenCV's polygons take them."""
@@ -24,26 +23,26 @@ _MARKING: Colour = (200, 205, 205)
 _NOISE = generator(0, Purpose.WORLD).standard_normal((256, 256)).astype(np.float32)
 
 
-def paint_background(view: View, road: Road, ego_distance: float) -> np.ndarray:
+def paint_background(view: View, moment: Moment) -> np.ndarray:
     """A (H, W, 3) float32 picture, BGR 0–255, of the empty world."""
     rays = _rays(view)
     canvas = _sky(rays)
     ground = np.full_like(canvas, _GRASS)
-    _paint_road(ground, view, road, ego_distance)
+    _paint_road(ground, view, moment)
     down = rays[..., 2] < -1e-3
     distance = np.where(down, -view.eye[2] / np.where(down, rays[..., 2], -1), np.inf)
     at = view.eye[:2] + rays[..., :2] * np.where(down, distance, 0)[..., None]
     texture = 9 * _noise(at, 0.4) + 7 * _noise(at, 2.5)
     ground += (texture * np.exp(-distance / 25))[..., None]
-    share = haze_share(distance * np.linalg.norm(rays, axis=-1))[..., None]
+    share = haze_share(distance * np.linalg.norm(rays, axis=-1), moment.sight)[..., None]
     return np.asarray(
         np.where(down[..., None], ground * (1 - share) + share * np.array(HAZE), canvas), np.float32
     )
 
 
-def haze_share(distance: np.ndarray | float) -> np.ndarray:
-    """How much of a colour the haze replaces at a distance in metres."""
-    return np.asarray(np.clip(np.asarray(distance) / RANGE, 0, 1) ** 2 * 0.75)
+def haze_share(distance: np.ndarray | float, sight: float) -> np.ndarray:
+    """How much of a colour the haze replaces at a distance, where it swallows everything at ``sight``."""
+    return np.asarray(np.clip(np.asarray(distance) / sight, 0, 1) ** 2 * 0.75)
 
 
 def to_fixed(pixels: np.ndarray) -> np.ndarray:
@@ -66,8 +65,9 @@ def _sky(rays: np.ndarray) -> np.ndarray:
     return np.asarray(np.array(HAZE) * (1 - height) + np.array(_ZENITH) * height, np.float32)
 
 
-def _paint_road(canvas: np.ndarray, view: View, road: Road, ego_distance: float) -> None:
-    along = ego_distance + np.arange(-RANGE - 10, RANGE + 12, 2.0)
+def _paint_road(canvas: np.ndarray, view: View, moment: Moment) -> None:
+    road, reach = moment.road, moment.sight + 10
+    along = moment.ego_distance + np.arange(-reach, reach + 2, 2.0)
     bands = [(-10.6, 10.6, _PAVEMENT), (-HALF_WIDTH, HALF_WIDTH, _TARMAC)]
     bands += [(at - 0.07, at + 0.07, _MARKING) for at in (-5.4, -3.6, 3.6, 5.4)]
     for right_offset, left_offset, colour in bands:

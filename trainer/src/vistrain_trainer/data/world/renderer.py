@@ -9,7 +9,7 @@ import numpy as np
 
 from vistrain_trainer.data.world.ground import SHIFT, paint_background, to_fixed
 from vistrain_trainer.data.world.projection import View, box_corners, image_box
-from vistrain_trainer.data.world.scene import Instance, Scene
+from vistrain_trainer.data.world.scene import Moment, Thing
 from vistrain_trainer.data.world.solids import Solid, solids
 
 NOISE = 2.5
@@ -20,7 +20,7 @@ NOISE = 2.5
 class SeenBox:
     """An object in a picture."""
 
-    instance: Instance
+    instance: Thing
     box: tuple[float, float, float, float]
     """x1, y1, x2, y2 in pixels: the hull of its cuboid inside the image, hidden parts included."""
     visibility: float
@@ -29,9 +29,7 @@ class SeenBox:
     """Metres from the camera to its middle on the ground."""
 
 
-def render(
-    scene: Scene, view: View, timestamp: int, random: np.random.Generator
-) -> tuple[np.ndarray, list[SeenBox]]:
+def render(moment: Moment, view: View, random: np.random.Generator) -> tuple[np.ndarray, list[SeenBox]]:
     """Draw a (H, W, 3) uint8 BGR picture, and give the objects in it, the furthest first.
 
     Nearer things hide further ones, by the distance of their middles.
@@ -39,19 +37,18 @@ def render(
     Args:
         random: for the sensor's noise alone.
     """
-    seconds = scene.seconds(timestamp)
-    canvas = paint_background(view, scene.road, scene.ego_drive.distance(seconds))
-    drawn = solids(scene, view, seconds)
+    canvas = paint_background(view, moment)
+    drawn = solids(moment, view)
     painted, visible = _paint(canvas, view, drawn)
     boxes = []
     for solid, whole, left in zip(drawn, painted, visible, strict=True):
-        if solid.instance is None or whole == 0:
+        if solid.placed is None or whole == 0:
             continue
-        box = image_box(view, box_corners(solid.instance.pose(seconds), solid.instance.size))
+        box = image_box(view, box_corners(solid.placed.pose, solid.placed.thing.size))
         if box is not None:
-            boxes.append(SeenBox(solid.instance, box, left / whole, solid.distance))
+            boxes.append(SeenBox(solid.placed.thing, box, left / whole, solid.distance))
     noise = random.standard_normal(canvas.shape, dtype=np.float32) * NOISE
-    return (canvas * scene.daylight + noise).round().clip(0, 255).astype(np.uint8), boxes
+    return (canvas * moment.daylight + noise).round().clip(0, 255).astype(np.uint8), boxes
 
 
 def _paint(canvas: np.ndarray, view: View, drawn: list[Solid]) -> tuple[list[int], list[int]]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from vistrain_trainer.data.randomness import Purpose, generator
 from vistrain_trainer.data.world.catalogue import KINDS
+from vistrain_trainer.data.world.exact import uniform
 from vistrain_trainer.data.world.pose import Pose
 from vistrain_trainer.data.world.road import LANES, Lane, Road
 from vistrain_trainer.data.world.scene import Building, Drive, Instance, Scene, token
@@ -56,7 +57,7 @@ def make_scene(seed: int, number: int, samples: int, classes: Sequence[str]) -> 
         instances=tuple(
             _instances((seed, "instance", number), classes, road, ego, seconds=seconds, random=random)
         ),
-        buildings=tuple(_buildings(road, random)),
+        buildings=tuple(buildings(road, random)),
         daylight=random.uniform(0.75, 1.0),
     )
 
@@ -74,7 +75,7 @@ def _instances(
     serial = count()
     for name, lane in LANES.items():
         here = [class_name for class_name in classes if name in KINDS[class_name].lanes]
-        drive = _lane_drive(name, ego, random)
+        drive = lane_drive(name, ego, random)
         # Oncoming traffic starts further away: it comes by within the scene.
         first, last = (0.0, road.length) if drive.speed >= 0 else (0.0, road.length - drive.speed * seconds)
         at = first + random.uniform(2, 12)
@@ -98,19 +99,26 @@ def _instances(
             at += length + random.uniform(*GAPS[name])
 
 
-def _lane_drive(name: str, ego: Drive, random: np.random.Generator) -> Drive:
+def lane_drive(name: str, ego: Drive, random: np.random.Generator) -> Drive:
+    """How everything in a lane moves; its start is each object's own."""
     if name == "own":
         return ego
     if name == "oncoming":
-        return Drive(0, -random.uniform(4, 9), random.uniform(0, 1.5))
+        return Drive(0, -_drawn(random, 4, 9), _drawn(random, 0, 1.5))
     if name.startswith("cycle"):
-        return Drive(0, random.uniform(2, 5) * (1 if name.endswith("right") else -1), random.uniform(0, 0.5))
+        way = 1 if name.endswith("right") else -1
+        return Drive(0, _drawn(random, 2, 5) * way, _drawn(random, 0, 0.5))
     if name.startswith("pavement"):
-        return Drive(0, random.uniform(0.8, 1.6) * (1 if name.endswith("right") else -1))
+        return Drive(0, _drawn(random, 0.8, 1.6) * (1 if name.endswith("right") else -1))
     return Drive(0, 0.0)
 
 
-def _buildings(road: Road, random: np.random.Generator) -> Iterator[Building]:
+def _drawn(random: np.random.Generator, low: float, high: float) -> float:
+    return float(uniform(random, low, high))
+
+
+def buildings(road: Road, random: np.random.Generator) -> Iterator[Building]:
+    """Scenery along both sides of a road."""
     for side in (-1, 1):
         at = 0.0
         while at < road.length:
