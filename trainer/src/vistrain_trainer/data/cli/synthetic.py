@@ -5,63 +5,118 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from vistrain_trainer.data.cli.progress import progress
 from vistrain_trainer.data.world.catalogue import PRESETS
 from vistrain_trainer.errors import BadInput
 
-if TYPE_CHECKING:  # imported when a world is rendered: it brings scipy, which every `vistrain` would wait for
-    from vistrain_trainer.data.synthetic import SyntheticOptions
+_COCO = "Of --format coco: "
+_RELEASE = "Of --format nuscenes: "
 
 
 def synthetic(
     *,
     out: Annotated[Path, typer.Option(help="Folder to make; it appears only when whole.")],
-    scenes: Annotated[int, typer.Option(help="Scenes; the last fifth of them is for validation.")] = 40,
+    format: Annotated[
+        str, typer.Option(help="Layout: coco, or nuscenes for a release with tables, keyframes and sweeps.")
+    ] = "coco",
+    scenes: Annotated[
+        int | None,
+        typer.Option(help="Scenes, about a fifth for validation.", show_default="40, a release 10"),
+    ] = None,
     samples: Annotated[int, typer.Option(help="Samples in a scene, half a second apart.")] = 8,
-    cameras: Annotated[str, typer.Option(help="Cameras, with commas between.")] = "CAM_FRONT",
+    cameras: Annotated[
+        str | None,
+        typer.Option(help="Cameras with commas between, or all.", show_default="CAM_FRONT, a release all"),
+    ] = None,
     image_size: Annotated[str, typer.Option(help="HEIGHTxWIDTH of the pictures in pixels.")] = "256x448",
-    classes: Annotated[
-        str, typer.Option(help=f"Ordered class names with commas between, or one of {', '.join(PRESETS)}.")
-    ] = "nuscenes-vehicles",
     seed: Annotated[int, typer.Option(help="Equal seeds and options make equal files.")] = 0,
-    format: Annotated[str, typer.Option(help="Layout: coco.")] = "coco",
+    classes: Annotated[
+        str | None,
+        typer.Option(
+            help=f"{_COCO}ordered class names with commas between, or one of {', '.join(PRESETS)}.",
+            show_default="nuscenes-vehicles",
+        ),
+    ] = None,
+    version: Annotated[
+        str | None,
+        typer.Option(
+            help=f"{_RELEASE}v1.0-mini, v1.0-trainval or v1.0-test, whose official names the scenes bear.",
+            show_default="v1.0-mini",
+        ),
+    ] = None,
+    pictures: Annotated[
+        str | None,
+        typer.Option(help=f"{_RELEASE}what is rendered: none, key or all.", show_default="key"),
+    ] = None,
+    sensors: Annotated[
+        str | None,
+        typer.Option(help=f"{_RELEASE}cameras, or all with rows of LiDAR and radars.", show_default="all"),
+    ] = None,
+    density: Annotated[
+        float | None, typer.Option(help=f"{_RELEASE}annotations in a sample, about.", show_default="34")
+    ] = None,
+    dropped_sweeps: Annotated[
+        float | None,
+        typer.Option(help=f"{_RELEASE}share of the sweeps that are lost.", show_default="0.005"),
+    ] = None,
+    dropped_keyframes: Annotated[
+        float | None,
+        typer.Option(help=f"{_RELEASE}share of the samples that are left out.", show_default="0.01"),
+    ] = None,
+    dropped_annotations: Annotated[
+        float | None,
+        typer.Option(help=f"{_RELEASE}share of the annotations that are left out.", show_default="0.01"),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the manifest as JSON.")] = False,
 ) -> None:
-    """Render a small driving world to JPEG, with annotations.
+    """Make a small driving world: annotated pictures, or a whole nuScenes release.
 
     Example: vistrain prepare synthetic --out data/synthetic --scenes 40 --samples 8 --seed 0
-    """
-    from vistrain_trainer.data.synthetic import SyntheticOptions
 
+    Example: vistrain prepare synthetic --format nuscenes --out data/nuscenes --scenes 10 --samples 40
+    """
+    common: dict[str, Any] = {"samples": samples, "seed": seed}
+    of_release = {
+        "version": version,
+        "pictures": pictures,
+        "sensors": sensors,
+        "density": density,
+        "dropped_sweeps": dropped_sweeps,
+        "dropped_keyframes": dropped_keyframes,
+        "dropped_annotations": dropped_annotations,
+    }
     try:
-        size = re.fullmatch(r"(\d{1,5})x(\d{1,5})", image_size)
-        if size is None:
+        common["height"], common["width"] = _size(image_size)
+        if format == "coco":
+            _refuse(format, of_release)
+            chosen = {**common, "scenes": 40 if scenes is None else scenes}
+            _coco(out, chosen, cameras or "CAM_FRONT", classes or "nuscenes-vehicles", as_json=as_json)
+        elif format == "nuscenes":
+            _refuse(format, {"classes": classes})
+            given = {name: value for name, value in of_release.items() if value is not None}
+            chosen = {**common, "scenes": 10 if scenes is None else scenes, **given}
+            _release(out, chosen, cameras or "all", as_json=as_json)
+        else:
             raise BadInput(
-                field="--image-size",
-                value=image_size,
-                problem="is not HEIGHTxWIDTH",
-                remedy="give whole pixels such as 256x448",
+                field="--format", value=format, problem="is unknown", remedy="choose coco or nuscenes"
             )
-        if format != "coco":
-            raise BadInput(field="--format", value=format, problem="is unknown", remedy="choose coco")
-        options = SyntheticOptions(
-            scenes=scenes,
-            samples=samples,
-            cameras=_names(cameras),
-            height=int(size[1]),
-            width=int(size[2]),
-            classes=PRESETS.get(classes, _names(classes)),
-            seed=seed,
-        )
-        manifest = _with_progress(options, out)
     except BadInput as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(int(error.exit_code)) from None
+
+
+def _coco(out: Path, common: dict[str, Any], cameras: str, classes: str, *, as_json: bool) -> None:
+    from vistrain_trainer.data.synthetic import SyntheticOptions, make_synthetic
+
+    options = SyntheticOptions(
+        **common, cameras=_cameras(cameras), classes=PRESETS.get(classes, _names(classes))
+    )
+    with progress(f"rendering {options.pictures} pictures into {out}", options.pictures) as advance:
+        manifest = make_synthetic(options, out, lambda: advance(1))
     if as_json:
         typer.echo(json.dumps(manifest))
         return
@@ -71,17 +126,55 @@ def synthetic(
     typer.echo(f"{out}: digest {manifest['digest']}")
 
 
-def _with_progress(options: SyntheticOptions, out: Path) -> dict[str, Any]:
-    from vistrain_trainer.data.synthetic import make_synthetic
+def _release(out: Path, given: dict[str, Any], cameras: str, *, as_json: bool) -> None:
+    from vistrain_trainer.data.manifest import encode
+    from vistrain_trainer.data.world.release import ReleaseOptions, write_release
 
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        typer.echo(f"rendering {options.pictures} pictures into {out}", err=True)
-        return make_synthetic(options, out)
-    columns = (TextColumn("rendering"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task("rendering", total=options.pictures)
-        return make_synthetic(options, out, lambda: progress.advance(task))
+    options = ReleaseOptions(**{"version": "v1.0-mini", **given}, cameras=_cameras(cameras))
+    with progress(f"making {options.scenes} scenes in {out}", options.scenes) as advance:
+        manifest = write_release(options, out, advance)
+    if as_json:
+        typer.echo(encode(manifest), nl=False)
+        return
+    for name, split in manifest.splits.items():
+        counts = split.counts
+        typer.echo(
+            f"{name}: {len(split.scenes)} scenes, {counts.key_frames} keyframes and "
+            f"{counts.interpolated_frames} sweeps of {len(manifest.cameras)} cameras, "
+            f"{counts.annotations} annotations of {counts.tracks} instances"
+        )
+    for note in manifest.notes:
+        typer.echo(note)
+    typer.echo(f"{out}: digest {manifest.digest}")
+
+
+def _refuse(format: str, foreign: dict[str, Any]) -> None:
+    for name, value in foreign.items():
+        if value is not None:
+            raise BadInput(
+                field=f"--{name.replace('_', '-')}",
+                value=value,
+                problem=f"means nothing to --format {format}",
+                remedy="leave it out, or choose the other format",
+            )
+
+
+def _size(text: str) -> tuple[int, int]:
+    size = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text)
+    if size is None:
+        raise BadInput(
+            field="--image-size",
+            value=text,
+            problem="is not HEIGHTxWIDTH",
+            remedy="give whole pixels such as 256x448",
+        )
+    return int(size[1]), int(size[2])
+
+
+def _cameras(text: str) -> tuple[str, ...]:
+    from vistrain_trainer.data.world.cameras import RIG
+
+    return tuple(RIG) if text == "all" else _names(text)
 
 
 def _names(text: str) -> tuple[str, ...]:
