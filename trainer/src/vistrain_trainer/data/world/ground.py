@@ -72,7 +72,8 @@ def _paint_road(canvas: np.ndarray, view: View, moment: Moment) -> None:
     bands += [(at - 0.07, at + 0.07, _MARKING) for at in (-5.4, -3.6, 3.6, 5.4)]
     for right_offset, left_offset, colour in bands:
         edges = np.stack([road.points(along, right_offset), road.points(along, left_offset)])
-        for here in range(len(along) - 1):
+        depth = view.to_camera(_on_ground(edges.reshape(-1, 2)))[:, 2].reshape(2, -1).max(axis=0)
+        for here in np.flatnonzero(np.maximum(depth[:-1], depth[1:]) > 0):
             _fill(canvas, view, edges[[0, 0, 1, 1], [here, here + 1, here + 1, here]], colour)
     dashes = np.arange(np.floor(along[0] / 6) * 6, along[-1], 6.0)
     for start in dashes:
@@ -82,10 +83,13 @@ def _paint_road(canvas: np.ndarray, view: View, moment: Moment) -> None:
 
 
 def _fill(canvas: np.ndarray, view: View, corners: np.ndarray, colour: Colour) -> None:
-    flat = np.concatenate([corners, np.zeros((len(corners), 1))], axis=1)
-    polygon = cut_polygon(view.to_camera(flat))
+    polygon = cut_polygon(view.to_camera(_on_ground(corners)))
     if len(polygon) >= 3:
         cv2.fillConvexPoly(canvas, to_fixed(view.to_pixels(polygon)), colour, cv2.LINE_8, SHIFT)
+
+
+def _on_ground(points: np.ndarray) -> np.ndarray:
+    return np.concatenate([points, np.zeros((len(points), 1))], axis=1)
 
 
 def _noise(at: np.ndarray, grain: float) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -26,18 +26,14 @@ from vistrain_trainer.data.manifest import (
     encode,
     read,
 )
-from vistrain_trainer.data.world.annotate import annotate
-from vistrain_trainer.data.world.calibration import calibrate
 from vistrain_trainer.data.world.categories import CATEGORIES
-from vistrain_trainer.data.world.logs import LOCATIONS, Log, make_logs, map_file
+from vistrain_trainer.data.world.logs import LOCATIONS, make_logs, map_file
 from vistrain_trainer.data.world.maps import outline, write_mask
-from vistrain_trainer.data.world.pictures import write_pictures
 from vistrain_trainer.data.world.release_options import ReleaseOptions
-from vistrain_trainer.data.world.scene_tables import SceneTables, SceneWriter
-from vistrain_trainer.data.world.stage import Draw, make_stage, scene_generator
+from vistrain_trainer.data.world.release_scene import release_scenes
+from vistrain_trainer.data.world.scene_tables import SceneTables
 from vistrain_trainer.data.world.static_tables import static_rows
 from vistrain_trainer.data.world.tables import TABLES, TableFile
-from vistrain_trainer.data.world.timing import TURN, firings
 from vistrain_trainer.errors import BadInput
 
 __all__ = ["ReleaseOptions", "write_release"]
@@ -121,15 +117,14 @@ def _write(options: ReleaseOptions, folder: Path, advance: Callable[[float], Non
         tables = {name: stack.enter_context(TableFile(root / f"{name}.json")) for name in TABLES}
         for table, rows in static_rows(logs).items():
             tables[table].add(rows)
-        for name, log, start in _timetable(options, logs):
-            maker = _SceneMaker(options, name, log, start)
-            made = maker.tables()
+        for scene in release_scenes(options, logs):
+            made = scene.tables
             for table, rows in made.rows.items():
                 tables[table].add(rows)
-            roads[log.location].append(outline(maker.stage.road))
-            splits[split_of[name]].add(made)
+            roads[scene.log.location].append(outline(scene.stage.road))
+            splits[split_of[scene.name]].add(made)
             seconds, steps, gaps = seconds + made.seconds, steps + made.steps, gaps + made.gaps
-            maker.pictures(folder, made, advance)
+            scene.write_pictures(folder, advance)
         files = {f"{options.version}/{name}.json": table.finish() for name, table in tables.items()}
     for location, outlines in roads.items():
         write_mask(folder / map_file(location), outlines)
@@ -158,62 +153,6 @@ def _write(options: ReleaseOptions, folder: Path, advance: Callable[[float], Non
         file.flush()
         os.fsync(file.fileno())
     return manifest
-
-
-def _timetable(options: ReleaseOptions, logs: list[Log]) -> Iterator[tuple[str, Log, int]]:
-    """Name, log and start of each scene; those of a log follow each other with some time between."""
-    step = (options.samples + 60) * 20 * TURN
-    for log in logs:
-        for position, name in enumerate(log.scenes):
-            yield name, log, log.start + position * step
-
-
-class _SceneMaker:
-    """One scene: the world, and what is told of it."""
-
-    def __init__(self, options: ReleaseOptions, name: str, log: Log, start: int) -> None:
-        self._options, self._name = options, name
-        self.stage = make_stage(
-            options.seed,
-            name,
-            start,
-            samples=options.samples,
-            dropped_samples=options.dropped_keyframes,
-            density=options.density / (1 - options.dropped_annotations),
-        )
-        self._calibrations = calibrate(
-            self._random(Draw.CALIBRATION), options.channels, options.height, options.width
-        )
-        self._log = log
-
-    def tables(self) -> SceneTables:
-        """Its rows."""
-        options = self._options
-        writer = SceneWriter(options.seed, self._name, self._log, self.stage)
-        writer.scene("Synthetic drive")
-        for calibration in self._calibrations:
-            channel = calibration.channel
-            random = self._random(Draw.FIRINGS, *channel.encode())
-            taken = firings(random, self.stage.turns, channel, options.dropped_sweeps)
-            writer.sensor(calibration, taken, options.height, options.width)
-        if options.version != "v1.0-test":
-            random = self._random(Draw.ANNOTATIONS)
-            writer.annotations(annotate(self.stage, random, options.dropped_annotations))
-        return writer.made
-
-    def pictures(self, folder: Path, made: SceneTables, advance: Callable[[float], None]) -> None:
-        """Render those asked for; tells the share of the scene that each is."""
-        options = self._options
-        asked = {"none": (), "key": (True,), "all": (True, False)}[options.pictures]
-        shots = [shot for shot in made.shots if shot.keyframe in asked]
-        size = options.height, options.width
-        for _ in write_pictures(folder, self.stage, self._calibrations, shots, seed=options.seed, size=size):
-            advance(1 / len(shots))
-        if not shots:
-            advance(1)
-
-    def _random(self, draw: Draw, *counters: int) -> np.random.Generator:
-        return scene_generator(self._options.seed, self._name, draw, *counters)
 
 
 def _already_made(options: ReleaseOptions, out: Path) -> DatasetManifest | None:

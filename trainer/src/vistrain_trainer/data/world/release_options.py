@@ -85,6 +85,11 @@ class ReleaseOptions:
         others = CHANNELS[len(RIG) :] if self.sensors == "all" else ()
         return (*(channel for channel in RIG if channel in self.cameras), *others)
 
+    @property
+    def annotated(self) -> bool:
+        """Whether there are annotations: the version for testing has none."""
+        return self.version != "v1.0-test"
+
     def splits(self) -> dict[str, tuple[str, ...]]:
         """Names of the scenes in ascending order, by official split."""
         lists = official(self.version)

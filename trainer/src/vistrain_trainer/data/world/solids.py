@@ -10,7 +10,7 @@ import numpy as np
 from vistrain_trainer.data.world.catalogue import Colour
 from vistrain_trainer.data.world.ground import HAZE, haze_share
 from vistrain_trainer.data.world.pose import Pose
-from vistrain_trainer.data.world.projection import FACES, View, cuboid_corners, cut_polygon
+from vistrain_trainer.data.world.projection import FACES, NEAR, View, cuboid_corners, cut_polygon
 from vistrain_trainer.data.world.scene import Building, Moment, Placed
 
 SUN = np.array([0.35, 0.55, 0.75]) / np.linalg.norm([0.35, 0.55, 0.75])
@@ -78,7 +78,9 @@ def _faces(
     corners = pose.to_parent(cuboid_corners(low, high))
     middle = corners.mean(axis=0)
     seen = view.to_camera(corners)
-    found = []
+    found: list[Polygon] = []
+    if (seen[:, 2] < NEAR).all():
+        return found
     for face in FACES:
         centre = corners[face].mean(axis=0)
         outward = (centre - middle) / np.linalg.norm(centre - middle)
