@@ -7,11 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from vistrain_trainer.data.world.categories import SORTS, attribute
+from vistrain_trainer.data.world.quaternions import rotated
 from vistrain_trainer.data.world.stage import Stage
 from vistrain_trainer.data.world.traffic import RADIUS, Poses
 from vistrain_trainer.data.world.visibility import bins, visible_shares
 
 _VEHICLE = np.array([kind.category.startswith("vehicle.") for kind, _ in SORTS])
+
+_CAMERAS = np.array([1.15, 0.0, 0.0])
+"""Metres: about the middle of the cameras in the ego frame, on the ground."""
 
 
 @dataclass(frozen=True)
@@ -47,10 +51,11 @@ def annotate(stage: Stage, random: np.random.Generator, dropped: float) -> Annot
     times = stage.turns.sample_times
     seconds = stage.seconds(times)
     poses = stage.traffic.poses(seconds)
-    offset = poses.ground[..., :2] - stage.ego_poses(times)[0][None, :, :2]
+    place, turned = stage.ego_poses(times)
+    offset = poses.ground[..., :2] - place[:, :2]
     distance = np.sqrt((offset * offset).sum(axis=-1))
     within = distance <= RADIUS
-    shares = _shares(stage, poses, offset, within)
+    shares = _shares(stage, poses, offset - rotated(turned, _CAMERAS)[:, :2], within)
     thing, sample = np.nonzero(within & (random.random(within.shape) >= dropped))
     share, size, sort = shares[thing, sample], stage.traffic.size[thing], stage.traffic.sort[thing]
     area = size[:, 1] * size[:, 2]

@@ -21,9 +21,10 @@ CLEAR = 9.0
 """Metres of its lane before and behind the ego vehicle that nobody enters."""
 MOST = 120.0
 """Annotations in a sample that the road has room for."""
-_LANES = {**LANES, "verge right": Lane(-11.6), "verge left": Lane(11.6, reverse=True)}
+EVERY_LANE = {**LANES, "verge right": Lane(-11.6), "verge left": Lane(11.6, reverse=True)}
+"""The lanes of the small world, and the verges where things stand."""
 _GAPS = {**GAPS, "verge right": (3.0, 22.0), "verge left": (3.0, 22.0)}
-_SORTS_OF = {name: [row for row, (kind, _) in enumerate(SORTS) if name in kind.lanes] for name in _LANES}
+_SORTS_OF = {name: [row for row, (kind, _) in enumerate(SORTS) if name in kind.lanes] for name in EVERY_LANE}
 _SIZES = np.array([(kind.width, kind.length, kind.height) for kind, _ in SORTS])
 _WEIGHTS = np.array([weight for _, weight in SORTS])
 _TILT = math.radians(3)
@@ -110,7 +111,7 @@ def make_traffic(
         density: objects within `RADIUS` of the ego vehicle that are wanted on average.
     """
     stretch = _stretch(density)
-    lanes = [_lane(random, road, ego, name, seconds, stretch) for name in _LANES]
+    lanes = [_lane(random, road, ego, name, seconds, stretch) for name in EVERY_LANE]
     columns = [field.name for field in fields(Traffic)[1:]]
     return Traffic(road, **{name: np.concatenate([lane[name] for lane in lanes]) for name in columns})
 
@@ -118,18 +119,19 @@ def make_traffic(
 def _lane(
     random: np.random.Generator, road: Road, ego: Drive, name: str, seconds: float, stretch: float
 ) -> dict[str, np.ndarray]:
-    lane, drive, sorts = _LANES[name], lane_drive(name, ego, random), np.array(_SORTS_OF[name])
+    lane, drive, sorts = EVERY_LANE[name], lane_drive(name, ego, random), np.array(_SORTS_OF[name])
     # Traffic that comes towards the ego vehicle starts further away: it passes within the scene.
     room = road.length - min(0.0, drive.speed) * seconds
     low, high = (gap * stretch for gap in _GAPS[name])
-    count = int(room / (_SIZES[sorts, 1].min() * 0.9 + low)) + 1
+    count = int(room / (_SIZES[sorts, 1].min() * 0.9 + low)) + 2
     # A golden section's multiples spread over the kinds more evenly than draws: few scenes show them all.
     share = (random.random() + _GOLDEN * np.arange(count)) % 1.0
     bounds = np.cumsum(_WEIGHTS[sorts])
     sort = sorts[np.searchsorted(bounds, share * bounds[-1], side="right").clip(max=len(sorts) - 1)]
     size = _SIZES[sort] * uniform(random, 0.92, 1.08, count, 3)
     gaps = uniform(random, low, high, count)
-    middle = uniform(random, 2, 12) + np.cumsum(size[:, 1] + gaps) - gaps - size[:, 1] * 0.5
+    pitch = size[:, 1] + gaps
+    middle = np.cumsum(pitch) - gaps - size[:, 1] * 0.5 - pitch[0] * random.random()
     moves = drive.speed != 0
     person = np.array([kind.category.startswith("human.") for kind, _ in SORTS])[sort]
     sway = uniform(random, 0.0, 1.0, count, 3) * np.array([0.0, _TILT, _TILT])
@@ -168,7 +170,7 @@ def _stretch(density: float) -> float:
 
 def _expected(stretch: float) -> float:
     total = 0.0
-    for name, lane in _LANES.items():
+    for name, lane in EVERY_LANE.items():
         weights = _WEIGHTS[_SORTS_OF[name]]
         length = float((weights * _SIZES[_SORTS_OF[name], 1]).sum() / weights.sum())
         taken = 2 * math.sqrt(RADIUS**2 - lane.offset**2) - (2 * CLEAR + length if name == "own" else 0)
