@@ -171,8 +171,8 @@ def _stretch(density: float) -> float:
 def _expected(stretch: float) -> float:
     total = 0.0
     for name, lane in EVERY_LANE.items():
-        weights = _WEIGHTS[_SORTS_OF[name]]
-        length = float((weights * _SIZES[_SORTS_OF[name], 1]).sum() / weights.sum())
+        sorts = [SORTS[row] for row in _SORTS_OF[name]]
+        length = sum(kind.length * weight for kind, weight in sorts) / sum(weight for _, weight in sorts)
         taken = 2 * math.sqrt(RADIUS**2 - lane.offset**2) - (2 * CLEAR + length if name == "own" else 0)
         total += taken / (length + stretch * sum(_GAPS[name]) / 2)
     return total

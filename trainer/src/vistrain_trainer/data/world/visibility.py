@@ -56,5 +56,5 @@ def bins(shares: np.ndarray) -> np.ndarray:
 
 
 def _turned(angle: np.ndarray) -> np.ndarray:
-    """Angles in radians as turns of less than half a circle to either side."""
-    return np.asarray((angle + np.pi) % (2 * np.pi) - np.pi)
+    """Angles in radians as turns of at most half a circle to either side."""
+    return np.asarray(angle - 2 * np.pi * np.rint(angle / (2 * np.pi)))
