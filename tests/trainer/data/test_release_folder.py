@@ -23,6 +23,7 @@ from typer.testing import CliRunner
 from vistrain_trainer.data import manifest as manifests
 from vistrain_trainer.data.cli import app
 from vistrain_trainer.data.cli.synthetic import synthetic
+from vistrain_trainer.data.nuscenes.splits import official
 from vistrain_trainer.data.world.cameras import RIG
 from vistrain_trainer.data.world.categories import CATEGORIES
 from vistrain_trainer.data.world.release import ReleaseOptions, write_release
@@ -249,10 +250,10 @@ ARGUMENTS = ["synthetic", "--format", "nuscenes", "--scenes", "2", "--samples", 
 
 
 def test_the_command_prints_counts_or_json_and_repeats_itself(tmp_path: Path) -> None:
-    runner, out = CliRunner(), tmp_path / "data"
+    runner, out, split = CliRunner(), tmp_path / "data", next(iter(official("v1.0-mini")))
     plain = runner.invoke(app, [*ARGUMENTS, "--out", str(out)])
     assert plain.exit_code == 0, plain.output
-    assert "mini_train: 1 scenes, 6 keyframes and 12 sweeps of 6 cameras, " in plain.stdout
+    assert f"{split}: 1 scenes, 6 keyframes and 12 sweeps of 6 cameras, " in plain.stdout
     assert "making 2 scenes in " in plain.stderr
     printed = runner.invoke(app, [*ARGUMENTS, "--out", str(out), "--json"])
     assert printed.stdout.encode() == (out / "manifest.json").read_bytes()

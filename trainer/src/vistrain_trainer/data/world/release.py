@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -14,7 +12,6 @@ from pathlib import Path
 import numpy as np
 
 from vistrain_trainer.data.manifest import (
-    MANIFEST,
     Counts,
     DatasetManifest,
     ImageSize,
@@ -23,9 +20,8 @@ from vistrain_trainer.data.manifest import (
     Source,
     SplitRecord,
     digest_of,
-    encode,
-    read,
 )
+from vistrain_trainer.data.whole_folder import make_whole
 from vistrain_trainer.data.world.categories import CATEGORIES
 from vistrain_trainer.data.world.logs import LOCATIONS, make_logs, map_file
 from vistrain_trainer.data.world.maps import outline, write_mask
@@ -34,7 +30,6 @@ from vistrain_trainer.data.world.release_scene import release_scenes
 from vistrain_trainer.data.world.scene_tables import SceneTables
 from vistrain_trainer.data.world.static_tables import static_rows
 from vistrain_trainer.data.world.tables import TABLES, TableFile
-from vistrain_trainer.errors import BadInput
 
 __all__ = ["ReleaseOptions", "write_release"]
 
@@ -55,25 +50,7 @@ def write_release(
     Raises:
         BadInput: the folder holds something else, or cannot be made.
     """
-    out = out.absolute()
-    made = _already_made(options, out)
-    if made is not None:
-        return made
-    partial = out.with_name(f".{out.name}.partial")
-    try:
-        shutil.rmtree(partial, ignore_errors=True)
-        (partial / options.version).mkdir(parents=True)
-        (partial / "maps").mkdir()
-        manifest = _write(options, partial, advance)
-        partial.replace(out)
-    except OSError as error:
-        raise BadInput(
-            field="--out",
-            value=str(out),
-            problem=f"the release cannot be written: {error.strerror}",
-            remedy="give a folder that can be created, on a volume with room",
-        ) from error
-    return manifest
+    return make_whole(out, options.command(), lambda folder: _write(options, folder, advance))
 
 
 @dataclass
@@ -112,8 +89,10 @@ def _write(options: ReleaseOptions, folder: Path, advance: Callable[[float], Non
     splits = {split: _Split() for split in names}
     roads: dict[str, list[np.ndarray]] = {location: [] for location in LOCATIONS}
     seconds, steps, gaps = 0.0, 0, 0
+    root = folder / options.version
+    for place in (root, folder / "maps"):
+        place.mkdir()
     with ExitStack() as stack:
-        root = folder / options.version
         tables = {name: stack.enter_context(TableFile(root / f"{name}.json")) for name in TABLES}
         for table, rows in static_rows(logs).items():
             tables[table].add(rows)
@@ -129,7 +108,7 @@ def _write(options: ReleaseOptions, folder: Path, advance: Callable[[float], Non
     for location, outlines in roads.items():
         write_mask(folder / map_file(location), outlines)
     digest = digest_of(files)
-    manifest = DatasetManifest(
+    return DatasetManifest(
         format="nuscenes",
         command=options.command(),
         version=version("vistrain-trainer"),
@@ -147,26 +126,4 @@ def _write(options: ReleaseOptions, folder: Path, advance: Callable[[float], Non
         seed=options.seed,
         notes=(f"{gaps} of {steps} steps from picture to picture of a camera are over 150 ms",),
         files=files,
-    )
-    with (folder / MANIFEST).open("wb") as file:
-        file.write(encode(manifest))
-        file.flush()
-        os.fsync(file.fileno())
-    return manifest
-
-
-def _already_made(options: ReleaseOptions, out: Path) -> DatasetManifest | None:
-    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
-        return None
-    held = "something else"
-    if (out / MANIFEST).is_file():
-        made = read(out / MANIFEST)
-        if (made.command, made.version) == (options.command(), version("vistrain-trainer")):
-            return made
-        held = made.command
-    raise BadInput(
-        field="--out",
-        value=str(out),
-        problem=f"the folder holds {held}",
-        remedy="give a new folder, or remove this one first",
     )
