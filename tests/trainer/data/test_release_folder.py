@@ -110,6 +110,8 @@ def test_the_manifest_says_what_is_there(made: Path) -> None:
     digests = contents(made)
     assert set(manifest.files) == {f"v1.0-mini/{name}.json" for name in TABLES}
     assert manifest.files.items() <= digests.items()
+    pictures = {name: digest for name, digest in digests.items() if name.endswith(".jpg")}
+    assert manifest.pictures.digest == manifests.digest_of(pictures)
     rows = [row for row in table(made, "sample_data") if row["fileformat"] == "jpg"]
     counts = [split.counts for split in manifest.splits.values()]
     assert sum(one.images for one in counts) == len(rows)
@@ -127,7 +129,10 @@ def test_the_pictures_asked_for_are_there_and_the_tables_the_same(
     made: Path, tmp_path: Path, pictures: Any, sweeps: bool
 ) -> None:
     manifest = write_release(replace(OPTIONS, pictures=pictures), tmp_path / "data")
-    assert manifest.files == manifests.read(made / "manifest.json").files
+    usual = manifests.read(made / "manifest.json")
+    assert manifest.files == usual.files
+    assert manifest.source == usual.source
+    assert (manifest.digest == usual.digest) == (pictures == "key")
     expected = {
         row["filename"]
         for row in table(made, "sample_data")

@@ -68,6 +68,8 @@ class Pictures(_Record, frozen=True, kw_only=True):
     """none: under `root` and not touched; link and copy: in the data set; own: made with it."""
     root: str
     """Folder that file names are relative to: relative to the manifest, or absolute where mode is none."""
+    digest: str = ""
+    """sha256 over their names and digests, hexadecimal, where they were made with the data set."""
 
 
 class ImageSize(_Record, frozen=True, kw_only=True):
@@ -91,7 +93,7 @@ class DatasetManifest(_Record, frozen=True, kw_only=True):
     splits: dict[str, SplitRecord]
     pictures: Pictures
     digest: str
-    """sha256 over the names and digests of `files`, hexadecimal: the data set's identity."""
+    """The data set's identity: `digest_of` its files, and of its pictures where they were made with it."""
     format_version: int = FORMAT_VERSION
     cameras: tuple[str, ...] = ()
     split_lists: str = ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -24,8 +25,8 @@ def write_pictures(
     seed: int,
     *,
     size: tuple[int, int],
-) -> Iterator[Path]:
-    """Render shots and write them under a folder; yields each file when written.
+) -> Iterator[tuple[str, str]]:
+    """Render shots and write them under a folder; yields name and sha256 of each when written.
 
     Args:
         calibrations: of the cameras at least.
@@ -39,7 +40,6 @@ def write_pictures(
         picture, _ = render(stage.moment(shot.timestamp), view, noise)
         path = folder / shot.file_name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(
-            simplejpeg.encode_jpeg(picture, quality=QUALITY, colorspace="BGR", colorsubsampling="420")
-        )
-        yield path
+        coded = simplejpeg.encode_jpeg(picture, quality=QUALITY, colorspace="BGR", colorsubsampling="420")
+        path.write_bytes(coded)
+        yield shot.file_name, hashlib.sha256(coded).hexdigest()

@@ -89,6 +89,7 @@ def _write(options: ReleaseOptions, folder: Path, advance: Callable[[float], Non
     splits = {split: _Split() for split in names}
     roads: dict[str, list[np.ndarray]] = {location: [] for location in LOCATIONS}
     seconds, steps, gaps = 0.0, 0, 0
+    pictures: dict[str, str] = {}
     root = folder / options.version
     for place in (root, folder / "maps"):
         place.mkdir()
@@ -103,20 +104,21 @@ def _write(options: ReleaseOptions, folder: Path, advance: Callable[[float], Non
             roads[scene.log.location].append(outline(scene.stage.road))
             splits[split_of[scene.name]].add(made)
             seconds, steps, gaps = seconds + made.seconds, steps + made.steps, gaps + made.gaps
-            scene.write_pictures(folder, advance)
+            pictures |= scene.write_pictures(folder, advance)
         files = {f"{options.version}/{name}.json": table.finish() for name, table in tables.items()}
     for location, outlines in roads.items():
         write_mask(folder / map_file(location), outlines)
-    digest = digest_of(files)
+    of_pictures = digest_of(pictures) if pictures else ""
+    of_tables = digest_of(files)
     return DatasetManifest(
         format="nuscenes",
         command=options.command(),
         version=version("vistrain-trainer"),
-        source=Source(kind="synthetic", version=options.version, digest=digest),
+        source=Source(kind="synthetic", version=options.version, digest=of_tables),
         classes=CATEGORIES,
         splits={name: split.record(len(options.cameras)) for name, split in splits.items()},
-        pictures=Pictures(mode="none" if options.pictures == "none" else "own", root="."),
-        digest=digest,
+        pictures=Pictures(mode="own" if pictures else "none", root=".", digest=of_pictures),
+        digest=digest_of({**files, "pictures": of_pictures}) if pictures else of_tables,
         cameras=options.cameras,
         split_lists="official",
         fps=FPS,

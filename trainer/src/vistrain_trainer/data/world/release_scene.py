@@ -58,15 +58,24 @@ class ReleaseScene:
             writer.annotations(annotate(self.stage, random, options.dropped_annotations))
         return writer.made
 
-    def write_pictures(self, folder: Path, advance: Callable[[float], None]) -> None:
-        """Render those asked for into a folder; tells the share of the scene that each of them is."""
+    def write_pictures(self, folder: Path, advance: Callable[[float], None]) -> dict[str, str]:
+        """Render those asked for into a folder, and give the sha256 of each by its name.
+
+        Args:
+            advance: called with the share of the scene that is done now.
+        """
         options = self.options
         shots = [shot for shot in self.tables.shots if shot.keyframe in _SHOWN[options.pictures]]
         size = options.height, options.width
-        for _ in write_pictures(folder, self.stage, self.calibrations, shots, seed=options.seed, size=size):
+        digests = {}
+        for name, digest in write_pictures(
+            folder, self.stage, self.calibrations, shots, seed=options.seed, size=size
+        ):
+            digests[name] = digest
             advance(1 / len(shots))
         if not shots:
             advance(1)
+        return digests
 
     def _random(self, draw: Draw, *counters: int) -> np.random.Generator:
         return scene_generator(self.options.seed, self.name, draw, *counters)
