@@ -41,7 +41,8 @@ def read_annotations(path: Path, samples: Sequence[str], instances: Sequence[str
     Raises:
         BadInput: a row leads nowhere, is no box, or comes twice; names file and token.
     """
-    by_sample, by_instance = Lookup(path, samples), Lookup(path, instances)
+    by_sample = Lookup(path.with_name("sample.json"), samples)
+    by_instance = Lookup(path.with_name("instance.json"), instances)
     parts = [_part(path, rows, by_sample, by_instance) for rows in table_rows(path, SampleAnnotation) if rows]
     if not parts:
         parts = [_part(path, [], by_sample, by_instance)]

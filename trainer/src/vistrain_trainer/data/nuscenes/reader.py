@@ -216,6 +216,8 @@ def _cameras(
     for row in rows:
         if [len(line) for line in row.camera_intrinsic] != [3, 3, 3]:
             raise wrong_row(path, row.token, "its camera_intrinsic is no 3×3 matrix")
+        if row.camera_intrinsic[2] != [0, 0, 1]:
+            raise wrong_row(path, row.token, "the third row of its camera_intrinsic is not 0, 0, 1")
         if not any(row.rotation):
             raise wrong_row(path, row.token, f"its rotation {list(row.rotation)} is no rotation")
     Lookup(path, [row.token for row in rows])  # none comes twice
