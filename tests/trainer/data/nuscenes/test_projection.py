@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import permutations
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from nuscenes.utils.geometry_utils import view_points
 from pyquaternion import Quaternion
 from shapely.geometry import MultiPoint, box
 
+from vistrain_trainer.data.nuscenes import projection
 from vistrain_trainer.data.nuscenes.interpolation import boxes_at
 from vistrain_trainer.data.nuscenes.projection import NEAR, Projected, Views, project
 from vistrain_trainer.data.nuscenes.release import Release
@@ -52,13 +54,25 @@ class Cases:
         return cuboid.corners()
 
 
+def in_global(middle: np.ndarray, ego: tuple[np.ndarray, ...], mount: tuple[np.ndarray, ...]) -> np.ndarray:
+    """(n, 3) places of the cameras' frames, in the global one."""
+    places = zip(middle, *ego, *mount, strict=True)
+    return np.array(
+        [
+            Quaternion(turned).rotate(Quaternion(tilted).rotate(place) + beside) + away
+            for place, away, turned, beside, tilted in places
+        ]
+    )
+
+
 @pytest.fixture(scope="module")
 def cases() -> Cases:
     random = np.random.default_rng(0)
     n = 6000
     turns = random.normal(size=(3, n, 4))
     turns /= np.linalg.norm(turns, axis=2, keepdims=True)
-    ego, mount = random.normal(scale=1000, size=(n, 3)), random.normal(size=(n, 3))
+    ego = random.normal(scale=1000, size=(n, 3)), turns[0]
+    mount = random.normal(size=(n, 3)), turns[1]
     intrinsic = np.zeros((n, 3, 3))
     intrinsic[:, 0, 0], intrinsic[:, 1, 1] = random.uniform(300, 1500, (2, n))
     intrinsic[:, 0, 1] = random.normal(size=n) * (random.random(n) < 0.3)
@@ -66,14 +80,28 @@ def cases() -> Cases:
     intrinsic[:, 2, 2] = 1
     middle = random.normal(size=(n, 3)) * random.choice([1, 5, 30], size=(n, 1))
     middle[:, 2] += random.choice([0, 2, 10], size=n)
-    size = np.exp(random.normal(size=(n, 3))) * random.choice([0.02, 1, 1, 10], size=(n, 1))
-    translation = np.array(
+    size = np.exp(random.normal(size=(n, 3))) * random.choice([1e-4, 0.02, 1, 1, 10, 100], size=(n, 1))
+    return Cases(in_global(middle, ego, mount), size, turns[2], ego, mount, intrinsic)
+
+
+@pytest.fixture(scope="module")
+def whole_numbers() -> Cases:
+    """Quarter turns and whole metres: corners lie exactly in the camera's plane, on the border, on a line."""
+    random = np.random.default_rng(1)
+    n = 3000
+    turns = np.array(
         [
-            Quaternion(turns[0, at]).rotate(Quaternion(turns[1, at]).rotate(middle[at]) + mount[at]) + ego[at]
-            for at in range(n)
+            *np.eye(4),
+            *([a, b, c, d] for a in (0.5, -0.5) for b in (0.5, -0.5) for c, d in ((0.5, 0.5), (-0.5, 0.5))),
         ]
     )
-    return Cases(translation, size, turns[2], (ego, turns[0]), (mount, turns[1]), intrinsic)
+    ego = random.integers(-500, 500, size=(n, 3)) * 1.0, turns[random.integers(len(turns), size=n)]
+    mount = random.integers(-2, 2, size=(n, 3)) * 0.5, turns[random.integers(len(turns), size=n)]
+    intrinsic = np.tile([[800.0, 0, 800], [0, 800, 400], [0, 0, 1]], (n, 1, 1))
+    middle = random.integers(-4, 5, size=(n, 3)) * 1.0
+    size = random.integers(1, 5, size=(n, 3)) * 2.0
+    turn = turns[random.integers(len(turns), size=n)]
+    return Cases(in_global(middle, ego, mount), size, turn, ego, mount, intrinsic)
 
 
 def devkit_box(corners: np.ndarray, intrinsic: np.ndarray) -> tuple[float, ...] | str | None:
@@ -88,7 +116,8 @@ def devkit_box(corners: np.ndarray, intrinsic: np.ndarray) -> tuple[float, ...] 
         return "crash"
 
 
-def test_random_boxes_project_as_by_the_devkit(cases: Cases) -> None:
+def compare(cases: Cases) -> dict[str, int]:
+    """Hold ours to the devkit's; how many there were of each kind."""
     ours = cases.project()
     kinds = {"behind": 0, "partly behind": 0, "cut": 0, "around": 0, "crash": 0}
     for at in range(len(cases)):
@@ -101,31 +130,53 @@ def test_random_boxes_project_as_by_the_devkit(cases: Cases) -> None:
             kinds["around"] += theirs == (0, 0, WIDTH, HEIGHT)
             kinds["cut"] += bool(set(theirs) & {0, WIDTH, HEIGHT})
             kinds["partly behind"] += bool((corners[2] <= 0).any())
+        else:
+            assert not ours.boxes[at].any()
         kinds["behind"] += bool((corners[2] <= 0).all())
         kinds["crash"] += theirs == "crash"
+    return kinds
+
+
+def test_random_boxes_project_as_by_the_devkit(cases: Cases) -> None:
+    kinds = compare(cases)
     # The draw holds all that may go wrong.
     assert min(kinds.values()) >= 5, kinds
 
 
+def test_boxes_on_the_border_and_in_the_cameras_plane_project_as_by_the_devkit(whole_numbers: Cases) -> None:
+    kinds = compare(whole_numbers)
+    assert min(kinds.values()) >= 50, kinds
+
+
 def test_distance_is_from_the_camera(cases: Cases) -> None:
     ours = cases.project()
-    middles = np.array([cases.in_camera(at).mean(axis=1) for at in range(100)])
-    assert ours.distance[:100] == pytest.approx(np.linalg.norm(middles, axis=1), abs=1e-9)
+    seen = np.flatnonzero(ours.seen)[:100]
+    middles = np.array([cases.in_camera(at).mean(axis=1) for at in seen])
+    assert ours.distance[seen] == pytest.approx(np.linalg.norm(middles, axis=1), abs=1e-9)
+    assert not ours.distance[~ours.seen].any()
+
+
+def test_boxes_project_alike_alone_and_in_any_company(cases: Cases, monkeypatch: pytest.MonkeyPatch) -> None:
+    together = cases.project()
+    monkeypatch.setattr(projection, "BLOCK", 7)
+    rows = np.random.default_rng(2).integers(len(cases), size=500)
+    views = cases.views().take(rows)
+    apart = project(cases.translation[rows], cases.size[rows], cases.rotation[rows], views)
+    for name, column in vars(apart).items():
+        assert np.array_equal(column, getattr(together, name)[rows])
 
 
 def test_clipped_boxes_are_those_of_the_part_before_the_near_plane(cases: Cases) -> None:
-    """Against shapely's hull of corners and cut edges, each found one by one."""
+    """Against shapely's hull of corners and cut lines, each found one by one."""
     ours = cases.project("clipped")
     compared = 0
     for at in range(1500):
-        corners = cases.in_camera(at)
-        points = [corner for corner in corners.T if corner[2] >= NEAR]
-        for one in corners.T:
-            for (
-                other
-            ) in corners.T:  # every line between corners: those inside the box add nothing to its hull
-                if one[2] >= NEAR > other[2]:
-                    points.append(one + (NEAR - one[2]) / (other[2] - one[2]) * (other - one))
+        corners = cases.in_camera(at).T
+        points = [corner for corner in corners if corner[2] >= NEAR]
+        # Lines between any corners: those inside the box add nothing to its hull.
+        for one, other in permutations(corners, 2):
+            if one[2] >= NEAR > other[2]:
+                points.append(one + (NEAR - one[2]) / (other[2] - one[2]) * (other - one))
         if not points:
             assert not ours.seen[at]
             continue
@@ -133,7 +184,7 @@ def test_clipped_boxes_are_those_of_the_part_before_the_near_plane(cases: Cases)
         part = MultiPoint(pixels).convex_hull.intersection(box(0, 0, WIDTH, HEIGHT))
         assert ours.seen[at] == (part.area > 0)
         if part.area > 0:
-            compared += bool((corners[2] < NEAR).any())
+            compared += bool((corners[:, 2] < NEAR).any())
             assert ours.boxes[at] == pytest.approx(part.bounds, abs=PIXEL)
     assert compared > 50
 
