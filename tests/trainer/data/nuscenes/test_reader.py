@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from nuscenes.nuscenes import NuScenes
 
-from vistrain_trainer.data.nuscenes import reader, table_rows
+from vistrain_trainer.data.nuscenes import lookup, reader, table_rows
 from vistrain_trainer.data.nuscenes.reader import read_release
 from vistrain_trainer.data.nuscenes.release import Release
 from vistrain_trainer.errors import BadInput
@@ -72,11 +72,17 @@ def test_annotations_and_samples_are_the_devkits(release: Release, devkit: NuSce
         assert table.translation[at].tolist() == record["translation"]
         assert table.size[at].tolist() == record["size"]
         assert table.rotation[at].tolist() == record["rotation"]
+        before = int(table.previous[at])
+        if before >= 0:
+            assert table.token[before].decode() == record["prev"]
+        elif record["prev"]:  # it has none in the sample before, but in an earlier one
+            sample = devkit.get("sample_annotation", record["prev"])["sample_token"]
+            assert sample != devkit.get("sample", record["sample_token"])["prev"]
         assert str(table.visibility[at]) == record["visibility_token"]
         assert table.points[at] == record["num_lidar_pts"] + record["num_radar_pts"]
     for at in range(len(release.samples.token)):
         record = devkit.get("sample", release.samples.token[at].decode())
-        before = release.samples.previous[at]
+        before = int(release.samples.previous[at])
         assert (release.samples.token[before].decode() if before >= 0 else "") == record["prev"]
         rows = slice(*release.samples.annotations[at : at + 2])
         assert [token.decode() for token in table.token[rows]] == record["anns"]
@@ -134,6 +140,61 @@ def test_a_border_inside_a_string_is_none(tmp_path: Path, monkeypatch: pytest.Mo
         monkeypatch.setattr(table_rows, "CHUNK", size)
         chunks = list(table_rows.table_rows(path, Note))
         assert [note for chunk in chunks for note in chunk] == notes
+
+
+def test_a_table_cut_short_anywhere_is_no_whole_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "sensor.json"
+    whole = (
+        b'[{"token": "\xc3\xa9\\u00e9", "n": -1.5e-3, "flag": true}, {"token": "b", "n": null, "flag": true}]'
+    )
+    for chunk in (1, 1000):
+        monkeypatch.setattr(table_rows, "CHUNK", chunk)
+        for size in range(len(whole)):
+            path.write_bytes(whole[:size])
+            with pytest.raises(
+                BadInput, match=r"sensor\.json: the table is no whole JSON list: it ends too early"
+            ):
+                list(table_rows.table_rows(path, Flagged))
+        path.write_bytes(whole + b"\n")
+        assert sum(map(len, table_rows.table_rows(path, Flagged))) == 2
+
+
+class Flagged(msgspec.Struct):
+    token: str
+    n: float | None
+    flag: bool
+
+
+@pytest.mark.parametrize("value", [b"NaN", b"-Infinity", b"nought"])
+@pytest.mark.parametrize("chunk", [1, 1000, 1_000_000])
+def test_what_is_no_json_is_named_with_its_row(
+    copy: Path, monkeypatch: pytest.MonkeyPatch, value: bytes, chunk: int
+) -> None:
+    """Python writes NaN, which no other reader takes for a number."""
+    path = copy / VERSION / "ego_pose.json"
+    rows = json.loads(path.read_text())
+    whole, token = path.read_bytes(), rows[40]["token"]
+    at = whole.index(token.encode())
+    number = whole.index(b'"translation":[', at) + len(b'"translation":[')
+    path.write_bytes(whole[:number] + value + whole[whole.index(b",", number) :])
+    monkeypatch.setattr(table_rows, "CHUNK", chunk)
+    with pytest.raises(BadInput, match=rf"ego_pose\.json: the row of token {token}: ") as refusal:
+        read_release(copy, None, (), sweeps=True)
+    assert value.decode() in str(refusal.value)
+
+
+@pytest.mark.parametrize("chunk", [1, 1_000_000])
+def test_a_name_in_another_encoding_is_named_with_its_row(
+    copy: Path, monkeypatch: pytest.MonkeyPatch, chunk: int
+) -> None:
+    path = copy / VERSION / "sample_data.json"
+    token = json.loads(path.read_text())[50]["token"]
+    whole = path.read_bytes()
+    at = whole.index(b"samples/", whole.index(token.encode()))
+    path.write_bytes(whole[:at] + b"M\xfcnchen-" + whole[at:])
+    monkeypatch.setattr(table_rows, "CHUNK", chunk)
+    with pytest.raises(BadInput, match=rf"sample_data\.json: the row of token {token}: .*M.nchen"):
+        read_release(copy, None, (), sweeps=True)
 
 
 @pytest.fixture
@@ -208,6 +269,11 @@ WRONG: dict[str, tuple[str, Callable[[dict[str, Any]], object], str]] = {
     ),
     "two numbers of three": ("sample_annotation", lambda row: row.update(translation=[1, 2]), "translation"),
     "an unknown visibility": ("sample_annotation", lambda row: row.update(visibility_token="9"), "'9'"),
+    "a number beyond all": (
+        "sample_annotation",
+        lambda row: row.update(translation=[10**400, 1, 2]),
+        "range",
+    ),
     "a lost column": ("sample_annotation", lambda row: row.pop("size"), "missing required field `size`"),
     "a pose that is a word": ("ego_pose", lambda row: row.update(rotation=["a", 0, 0, 1]), "its rotation"),
     "a pose without rotation": ("ego_pose", lambda row: row.update(rotation=[0, 0, 0, 0]), "is no rotation"),
@@ -216,6 +282,11 @@ WRONG: dict[str, tuple[str, Callable[[dict[str, Any]], object], str]] = {
         "calibrated_sensor",
         lambda row: row.update(camera_intrinsic=[]),
         "is no 3×3 matrix",
+    ),
+    "a camera that sees all at one point": (
+        "calibrated_sensor",
+        lambda row: row["camera_intrinsic"][1].__setitem__(1, 0.0),
+        "focal length",
     ),
     "a matrix that is none of a camera": (
         "calibrated_sensor",
@@ -240,13 +311,62 @@ def test_a_wrong_row_is_named(copy: Path, case: str) -> None:
     assert expected in said
 
 
+def test_what_another_process_finds_wrong_is_named_too(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reader, "LARGE", 1)
+
+    def flatten(rows: list[dict[str, Any]]) -> None:
+        rows[3]["size"] = [1, 1, 0]
+
+    assert "not above 0 m" in changed(copy, "sample_annotation", flatten)
+
+
+def test_a_table_of_something_else_is_named(copy: Path) -> None:
+    (copy / VERSION / "sample.json").write_text('{"token": "a"}')
+    with pytest.raises(BadInput, match=r"sample\.json: the table is no whole JSON list: Expected `array`"):
+        read_release(copy, None, (), sweeps=True)
+
+
+def test_samples_form_a_chain_in_time(copy: Path) -> None:
+    def skip(rows: list[dict[str, Any]]) -> None:
+        rows[3]["prev"] = rows[1]["token"]
+
+    assert "its prev is not the sample before it in its scene" in changed(copy, "sample", skip)
+
+
+def test_scenes_have_names_of_their_own(copy: Path) -> None:
+    def rename(rows: list[dict[str, Any]]) -> None:
+        rows[1]["name"] = rows[0]["name"]
+
+    assert "is that of another scene too" in changed(copy, "scene", rename)
+
+
 def twice(rows: list[dict[str, Any]]) -> None:
     rows.append(dict(rows[0]))
 
 
-@pytest.mark.parametrize("table", ["calibrated_sensor", "ego_pose", "instance", "sample", "sample_data"])
+@pytest.mark.parametrize(
+    "table",
+    [
+        "calibrated_sensor",
+        "category",
+        "ego_pose",
+        "instance",
+        "log",
+        "sample",
+        "sample_annotation",
+        "sample_data",
+    ],
+)
 def test_a_token_that_comes_twice_is_named(copy: Path, table: str) -> None:
     assert "the token comes twice" in changed(copy, table, twice)
+
+
+def test_tokens_of_any_length_may_begin_alike(tmp_path: Path) -> None:
+    path = tmp_path / "sample_data.json"
+    for tokens in ([], ["a"], ["a", "b"], ["01234567-a", "01234567-b", "01234567"]):
+        lookup.require_once(path, lookup.token_column(tokens))
+    with pytest.raises(BadInput, match="the row of token 01234567-b: the token comes twice"):
+        lookup.require_once(path, lookup.token_column(["01234567-b", "01234567-a", "01234567-b"]))
 
 
 def test_an_instance_has_one_box_in_a_sample(copy: Path) -> None:
@@ -279,9 +399,13 @@ def test_cameras_are_known_and_named_once(root: Path) -> None:
         read_release(root, None, ("CAM_FRONT", "CAM_FRONT"), sweeps=False)
 
 
-def test_the_version_for_testing_needs_no_annotations(copy: Path) -> None:
+@pytest.mark.parametrize("text", [None, "[]", "[\n]\n"])
+def test_the_version_for_testing_needs_no_annotations(copy: Path, text: str | None) -> None:
     (copy / VERSION).rename(copy / "v1.0-test")
-    (copy / "v1.0-test" / "sample_annotation.json").unlink()
+    table = copy / "v1.0-test" / "sample_annotation.json"
+    table.unlink()
+    if text is not None:
+        table.write_text(text)
     release = read_release(copy, None, ("CAM_FRONT",), sweeps=True)
     assert len(release.annotations.token) == 0
     assert not release.samples.annotations.any()

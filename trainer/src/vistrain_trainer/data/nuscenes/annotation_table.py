@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vistrain_trainer.data.nuscenes.lookup import Lookup, token_column, wrong_row
+from vistrain_trainer.data.nuscenes.lookup import Lookup, require_once, token_column, wrong_row
 from vistrain_trainer.data.nuscenes.records import SampleAnnotation
 from vistrain_trainer.data.nuscenes.release import Annotations
 from vistrain_trainer.data.nuscenes.table_rows import table_rows
@@ -31,36 +31,42 @@ class _Part:
     points: np.ndarray
 
 
-def read_annotations(path: Path, samples: Sequence[str], instances: Sequence[str]) -> Annotations:
+def read_annotations(
+    path: Path, samples: Sequence[str], previous: np.ndarray, instances: Sequence[str], *, optional: bool
+) -> Annotations:
     """Read sample_annotation, sorted by sample; boxes of one sample keep the order of the file.
 
     Args:
         samples: tokens in the order of the rows that `Annotations.sample` is to name.
-        instances: likewise.
+        previous: (n,) the sample before each in its scene; -1 for the first.
+        instances: tokens in the order of the rows that `Annotations.instance` is to name.
+        optional: whether the table may be missing.
 
     Raises:
         BadInput: a row leads nowhere, is no box, or comes twice; names file and token.
     """
     by_sample = Lookup(path.with_name("sample.json"), samples)
     by_instance = Lookup(path.with_name("instance.json"), instances)
-    parts = [_part(path, rows, by_sample, by_instance) for rows in table_rows(path, SampleAnnotation) if rows]
-    if not parts:
-        parts = [_part(path, [], by_sample, by_instance)]
+    chunks = iter(()) if optional and not path.exists() else table_rows(path, SampleAnnotation)
+    parts = [_part(path, [], by_sample, by_instance)]
+    parts += [_part(path, rows, by_sample, by_instance) for rows in chunks]
     sample = np.concatenate([part.sample for part in parts])
     order = np.argsort(sample, kind="stable")
+    sample, instance = sample[order], np.concatenate([part.instance for part in parts])[order]
+    token = np.concatenate([part.token for part in parts])[order]
     numbers = np.concatenate([part.numbers for part in parts])[order]
-    columns = Annotations(
-        token=np.concatenate([part.token for part in parts])[order],
-        sample=sample[order],
-        instance=np.concatenate([part.instance for part in parts])[order],
+    require_once(path, token)
+    return Annotations(
+        token=token,
+        sample=sample,
+        instance=instance,
+        previous=_previous(path, token, sample, instance, previous),
         visibility=np.concatenate([part.visibility for part in parts])[order],
         translation=np.ascontiguousarray(numbers[:, :3]),
         size=np.ascontiguousarray(numbers[:, 3:6]),
         rotation=np.ascontiguousarray(numbers[:, 6:]),
         points=np.concatenate([part.points for part in parts])[order],
     )
-    _refuse_twice(path, columns, len(instances))
-    return columns
 
 
 def _part(path: Path, rows: list[SampleAnnotation], samples: Lookup, instances: Lookup) -> _Part:
@@ -95,11 +101,22 @@ def _part(path: Path, rows: list[SampleAnnotation], samples: Lookup, instances: 
     )
 
 
-def _refuse_twice(path: Path, columns: Annotations, instances: int) -> None:
-    """An object has one box in a sample: what a box is interpolated from must be one."""
-    pairs = columns.sample.astype(np.int64) * max(1, instances) + columns.instance
-    order = np.argsort(pairs, kind="stable")
-    twice = np.flatnonzero(np.diff(pairs[order]) == 0)
+def _previous(
+    path: Path, token: np.ndarray, sample: np.ndarray, instance: np.ndarray, sample_before: np.ndarray
+) -> np.ndarray:
+    """(n,) int32: the same object's box in the sample before, or -1.
+
+    Raises:
+        BadInput: an object has two boxes in a sample, so that there is no saying which moves where.
+    """
+    order = np.lexsort((sample, instance))
+    sample, instance = sample[order], instance[order]
+    same = instance[1:] == instance[:-1]
+    twice = np.flatnonzero(same & (sample[1:] == sample[:-1]))
     if len(twice):
-        token = columns.token[order[twice[0] + 1]].decode()
-        raise wrong_row(path, token, "its instance has another box in the same sample")
+        later = token[order[twice[0] + 1]].decode()
+        raise wrong_row(path, later, "its instance has another box in the same sample")
+    before = np.full(len(order), -1, np.int32)
+    moved = np.flatnonzero(same & (sample[:-1] == sample_before[sample[1:]]))
+    before[order[moved + 1]] = order[moved]
+    return before

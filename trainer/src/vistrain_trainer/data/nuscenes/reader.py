@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import pairwise
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -67,10 +68,17 @@ def read_release(root: Path, version: str | None, cameras: Sequence[str], *, swe
         digest = hashing.submit(_digest, folder)
         categories = _read(folder, "category", records.Named)
         instance_rows = _read(folder, "instance", records.Instance)
-        scenes = sorted(_read(folder, "scene", records.Scene), key=lambda scene: scene.name)
+        scenes = _scene_rows(folder)
         samples, tokens = _samples(folder, scenes)
         with _beside(folder / "sample_annotation.json") as worker:
-            annotating = _annotations(worker, folder, tokens, [row.token for row in instance_rows])
+            annotating = worker.submit(
+                read_annotations,
+                folder / "sample_annotation.json",
+                tokens,
+                samples.previous,
+                [row.token for row in instance_rows],
+                optional=folder.name == UNANNOTATED,
+            )
             names, calibrations, mounted = _cameras(folder, cameras)
             frames = read_frames(
                 folder, Lookup(folder / "sample.json", tokens), samples.scene, mounted, sweeps=sweeps
@@ -112,28 +120,6 @@ def _beside(path: Path) -> Iterator[Executor]:
         yield worker
 
 
-def _annotations(
-    worker: Executor, folder: Path, samples: Sequence[str], instances: Sequence[str]
-) -> Future[Annotations]:
-    path = folder / "sample_annotation.json"
-    if folder.name == UNANNOTATED and not path.exists():
-        empty = np.zeros(0, np.int32)
-        none = Annotations(
-            token=token_column([]),
-            sample=empty,
-            instance=empty,
-            visibility=empty.astype(np.int8),
-            translation=np.zeros((0, 3)),
-            size=np.zeros((0, 3)),
-            rotation=np.zeros((0, 4)),
-            points=empty,
-        )
-        given: Future[Annotations] = Future()
-        given.set_result(none)
-        return given
-    return worker.submit(read_annotations, path, samples, instances)
-
-
 def _read(folder: Path, table: str, row: type[Row]) -> list[Row]:
     """A small table as a whole."""
     return [entry for chunk in table_rows(folder / f"{table}.json", row) for entry in chunk]
@@ -153,6 +139,16 @@ def _digest(folder: Path) -> str:
     return whole.hexdigest()
 
 
+def _scene_rows(folder: Path) -> list[records.Scene]:
+    """By name; splits are lists of names."""
+    rows = sorted(_read(folder, "scene", records.Scene), key=lambda scene: scene.name)
+    for one, other in pairwise(rows):
+        if one.name == other.name:
+            path = folder / "scene.json"
+            raise wrong_row(path, other.token, f"its name {other.name} is that of another scene too")
+    return rows
+
+
 def _samples(folder: Path, scenes: Sequence[records.Scene]) -> tuple[Samples, list[str]]:
     """The samples by scene and time, without their annotations yet; and their tokens."""
     path = folder / "sample.json"
@@ -170,14 +166,18 @@ def _samples(folder: Path, scenes: Sequence[records.Scene]) -> tuple[Samples, li
     previous[has_previous] = lookup.rows(
         (row.prev for row in later), path, [row.token for row in later], "prev"
     )
-    timestamp = np.array([row.timestamp for row in rows], np.int64)
-    wrong = has_previous & (timestamp[previous] >= timestamp)
+    scene, timestamp = scene_of[order], np.array([row.timestamp for row in rows], np.int64)
+    first = np.diff(scene, prepend=-1) > 0
+    wrong = previous != np.where(first, -1, np.arange(len(rows)) - 1)
+    wrong |= ~first & (np.diff(timestamp, prepend=0) <= 0)
     if wrong.any():
-        raise wrong_row(path, tokens[int(wrong.argmax())], "the sample that its prev names is not before it")
+        raise wrong_row(
+            path, tokens[int(wrong.argmax())], "its prev is not the sample before it in its scene"
+        )
     return Samples(
         token=token_column(tokens),
         timestamp=timestamp,
-        scene=scene_of[order],
+        scene=scene,
         previous=previous,
         annotations=np.zeros(len(rows) + 1, np.int64),
     ), tokens
@@ -218,6 +218,8 @@ def _cameras(
             raise wrong_row(path, row.token, "its camera_intrinsic is no 3×3 matrix")
         if row.camera_intrinsic[2] != [0, 0, 1]:
             raise wrong_row(path, row.token, "the third row of its camera_intrinsic is not 0, 0, 1")
+        if row.camera_intrinsic[0][0] <= 0 or row.camera_intrinsic[1][1] <= 0:
+            raise wrong_row(path, row.token, "a focal length in its camera_intrinsic is not above 0 pixels")
         if not any(row.rotation):
             raise wrong_row(path, row.token, f"its rotation {list(row.rotation)} is no rotation")
     Lookup(path, [row.token for row in rows])  # none comes twice
