@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import chain
+from operator import attrgetter
 from pathlib import Path
 
 import numpy as np
 
+from vistrain_trainer.data.nuscenes.columns import Columns
 from vistrain_trainer.data.nuscenes.lookup import Lookup, require_once, token_column, wrong_row
 from vistrain_trainer.data.nuscenes.records import SampleAnnotation
 from vistrain_trainer.data.nuscenes.release import Annotations
@@ -16,19 +17,6 @@ from vistrain_trainer.data.nuscenes.table_rows import table_rows
 
 BINS = {"": 0, "1": 1, "2": 2, "3": 3, "4": 4}
 """Visibility by token: bins of 0–40, 40–60, 60–80 and 80–100 %."""
-
-
-@dataclass
-class _Part:
-    """A chunk's columns."""
-
-    token: np.ndarray
-    sample: np.ndarray
-    instance: np.ndarray
-    visibility: np.ndarray
-    numbers: np.ndarray
-    """(n, 10): translation, size, rotation."""
-    points: np.ndarray
 
 
 def read_annotations(
@@ -47,34 +35,35 @@ def read_annotations(
     """
     by_sample = Lookup(path.with_name("sample.json"), samples)
     by_instance = Lookup(path.with_name("instance.json"), instances)
-    chunks = iter(()) if optional and not path.exists() else table_rows(path, SampleAnnotation)
-    parts = [_part(path, [], by_sample, by_instance)]
-    parts += [_part(path, rows, by_sample, by_instance) for rows in chunks]
-    sample = np.concatenate([part.sample for part in parts])
+    columns = Columns()
+    columns.add(_chunk(path, [], by_sample, by_instance))
+    if path.exists() or not optional:
+        for rows in table_rows(path, SampleAnnotation):
+            columns.add(_chunk(path, rows, by_sample, by_instance))
+    sample = columns.take("sample")
     order = np.argsort(sample, kind="stable")
-    sample, instance = sample[order], np.concatenate([part.instance for part in parts])[order]
-    token = np.concatenate([part.token for part in parts])[order]
-    numbers = np.concatenate([part.numbers for part in parts])[order]
+    sample, instance, token = sample[order], columns.take("instance", order), columns.take("token", order)
     require_once(path, token)
     return Annotations(
         token=token,
         sample=sample,
         instance=instance,
         previous=_previous(path, token, sample, instance, previous),
-        visibility=np.concatenate([part.visibility for part in parts])[order],
-        translation=np.ascontiguousarray(numbers[:, :3]),
-        size=np.ascontiguousarray(numbers[:, 3:6]),
-        rotation=np.ascontiguousarray(numbers[:, 6:]),
-        points=np.concatenate([part.points for part in parts])[order],
+        **{name: columns.take(name, order) for name in columns.names()},
     )
 
 
-def _part(path: Path, rows: list[SampleAnnotation], samples: Lookup, instances: Lookup) -> _Part:
-    tokens = [row.token for row in rows]
+_texts = attrgetter("token", "sample_token", "instance_token", "visibility_token")
+_numbers = attrgetter("translation", "size", "rotation")
+_counts = attrgetter("num_lidar_pts", "num_radar_pts")
+
+
+def _chunk(
+    path: Path, rows: list[SampleAnnotation], samples: Lookup, instances: Lookup
+) -> dict[str, np.ndarray]:
+    tokens, sample_tokens, instance_tokens, bins = zip(*map(_texts, rows), strict=True) if rows else ((),) * 4
     numbers = np.fromiter(
-        chain.from_iterable(chain.from_iterable((row.translation, row.size, row.rotation) for row in rows)),
-        np.float64,
-        count=10 * len(rows),
+        chain.from_iterable(chain.from_iterable(map(_numbers, rows))), np.float64, count=10 * len(rows)
     ).reshape(-1, 10)
     flat = (numbers[:, 3:6] <= 0).any(axis=1)
     if flat.any():
@@ -85,20 +74,21 @@ def _part(path: Path, rows: list[SampleAnnotation], samples: Lookup, instances: 
         row = rows[int(unturned.argmax())]
         raise wrong_row(path, row.token, f"its rotation {list(row.rotation)} is no rotation")
     try:
-        visibility = [BINS[row.visibility_token] for row in rows]
-    except KeyError:
-        row = next(row for row in rows if row.visibility_token not in BINS)
-        raise wrong_row(
-            path, row.token, f"its visibility_token {row.visibility_token!r} is none of 1, 2, 3, 4"
-        ) from None
-    return _Part(
-        token=token_column(tokens),
-        sample=samples.rows((row.sample_token for row in rows), path, tokens, "sample_token"),
-        instance=instances.rows((row.instance_token for row in rows), path, tokens, "instance_token"),
-        visibility=np.array(visibility, np.int8),
-        numbers=numbers,
-        points=np.array([row.num_lidar_pts + row.num_radar_pts for row in rows], np.int32),
-    )
+        visibility = np.fromiter(map(BINS.__getitem__, bins), np.int8, count=len(rows))
+    except KeyError as error:
+        token, bin = tokens[bins.index(error.args[0])], error.args[0]
+        raise wrong_row(path, token, f"its visibility_token {bin!r} is none of 1, 2, 3, 4") from None
+    counts = np.fromiter(chain.from_iterable(map(_counts, rows)), np.int32, count=2 * len(rows))
+    return {
+        "token": token_column(tokens),
+        "sample": samples.rows(sample_tokens, path, tokens, "sample_token"),
+        "instance": instances.rows(instance_tokens, path, tokens, "instance_token"),
+        "visibility": visibility,
+        "translation": numbers[:, :3],
+        "size": numbers[:, 3:6],
+        "rotation": numbers[:, 6:],
+        "points": counts.reshape(-1, 2).sum(axis=1, dtype=np.int32),
+    }
 
 
 def _previous(

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from vistrain_trainer.data.nuscenes.columns import Columns
 from vistrain_trainer.data.nuscenes.lookup import Lookup, comes_twice, require_once, token_column, wrong_row
 from vistrain_trainer.data.nuscenes.records import EgoPose, Rotation, SampleData, Vector
 from vistrain_trainer.data.nuscenes.release import Frames
@@ -49,23 +50,30 @@ def read_frames(
         BadInput: a row leads nowhere, comes twice, or lacks a picture's size; names file and token.
     """
     path = folder / "sample_data.json"
-    parts = [_part(path, [], samples, mounted)]
+    columns = Columns()
+    columns.add(_chunk(path, [], samples, mounted))
     for chunk in table_rows(path, SampleData):
         rows = [
             row for row in chunk if row.calibrated_sensor_token in mounted and (sweeps or row.is_key_frame)
         ]
-        if rows:
-            parts.append(_part(path, rows, samples, mounted))
-    columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    del parts
-    order = np.lexsort((columns["timestamp"], columns["camera"], scene_of[columns["sample"]]))
-    columns = {name: column[order] for name, column in columns.items()}
-    require_once(path, columns["token"])
-    translation, rotation = _poses(folder / "ego_pose.json", path, columns["token"], columns.pop("ego_pose"))
-    return Frames(**columns, ego_translation=translation, ego_rotation=rotation)
+        columns.add(_chunk(path, rows, samples, mounted))
+    sample, camera, timestamp = (columns.take(name) for name in ("sample", "camera", "timestamp"))
+    order = np.lexsort((timestamp, camera, scene_of[sample]))
+    token = columns.take("token", order)
+    require_once(path, token)
+    translation, rotation = _poses(folder / "ego_pose.json", path, token, columns.take("ego_pose", order))
+    return Frames(
+        token=token,
+        sample=sample[order],
+        camera=camera[order],
+        timestamp=timestamp[order],
+        ego_translation=translation,
+        ego_rotation=rotation,
+        **{name: columns.take(name, order) for name in columns.names()},
+    )
 
 
-def _part(
+def _chunk(
     path: Path, rows: Sequence[SampleData], samples: Lookup, mounted: Mapping[str, Mounted]
 ) -> dict[str, np.ndarray]:
     for row in rows:
