@@ -14,6 +14,7 @@ import pytest
 from nuscenes.nuscenes import NuScenes
 
 from vistrain_trainer.data.nuscenes import lookup, reader, table_rows
+from vistrain_trainer.data.nuscenes.interpolation import boxes_at
 from vistrain_trainer.data.nuscenes.reader import read_release
 from vistrain_trainer.data.nuscenes.release import Release
 from vistrain_trainer.errors import BadInput
@@ -97,6 +98,16 @@ def test_only_what_is_asked_for_is_read(root: Path, release: Release) -> None:
     assert [rows.stop - rows.start for rows in front.scenes[0].frames] == [
         front.scenes[0].samples.stop - front.scenes[0].samples.start
     ] * 2
+
+
+def test_tables_of_many_short_lines_are_read_too(
+    copy: Path, release: Release, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the release itself has them, each value on a line."""
+    for path in (copy / VERSION).glob("*.json"):
+        path.write_text(json.dumps(json.loads(path.read_text()), indent=0) + "\n")
+    monkeypatch.setattr(table_rows, "CHUNK", 10_000)
+    assert same(read_release(copy, VERSION, (), sweeps=True), release)
 
 
 def test_a_large_table_is_read_by_another_process(
@@ -406,8 +417,9 @@ def test_the_version_for_testing_needs_no_annotations(copy: Path, text: str | No
     table.unlink()
     if text is not None:
         table.write_text(text)
+        table.with_name("instance.json").write_text(text)
     release = read_release(copy, None, ("CAM_FRONT",), sweeps=True)
-    assert len(release.annotations.token) == 0
+    assert len(release.annotations.token) == len(boxes_at(release, slice(None)).frame) == 0
     assert not release.samples.annotations.any()
     assert len(release.frames.token) > 100
 
