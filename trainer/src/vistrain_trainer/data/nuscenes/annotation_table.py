@@ -20,7 +20,7 @@ BINS = {"": 0, "1": 1, "2": 2, "3": 3, "4": 4}
 
 
 def read_annotations(
-    path: Path, samples: Sequence[str], previous: np.ndarray, instances: Sequence[str], *, optional: bool
+    path: Path, samples: Sequence[str], previous: np.ndarray, instances: Sequence[str], optional: bool
 ) -> Annotations:
     """Read sample_annotation, sorted by sample; boxes of one sample keep the order of the file.
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 from blake3 import blake3
 
+from vistrain_trainer.data.beside import beside
 from vistrain_trainer.data.nuscenes import records
 from vistrain_trainer.data.nuscenes.annotation_table import read_annotations
 from vistrain_trainer.data.nuscenes.frame_table import Mounted, read_frames
@@ -64,26 +62,27 @@ def read_release(root: Path, version: str | None, cameras: Sequence[str], *, swe
         BadInput: a table is missing or wrong, or there is no such version or camera.
     """
     folder = version_folder(root, version)
-    with ThreadPoolExecutor(1) as hashing, _no_collection():
+    with ThreadPoolExecutor(1) as hashing:
         digest = hashing.submit(_digest, folder)
         categories = _read(folder, "category", records.Named)
         instance_rows = _read(folder, "instance", records.Instance)
         scenes = _scene_rows(folder)
         samples, tokens = _samples(folder, scenes)
-        with _beside(folder / "sample_annotation.json") as worker:
-            annotating = worker.submit(
-                read_annotations,
-                folder / "sample_annotation.json",
-                tokens,
-                samples.previous,
-                [row.token for row in instance_rows],
-                optional=folder.name == UNANNOTATED,
-            )
+        table = folder / "sample_annotation.json"
+        with beside(
+            read_annotations,
+            table,
+            tokens,
+            samples.previous,
+            [row.token for row in instance_rows],
+            folder.name == UNANNOTATED,
+            process=_large(table),
+        ) as annotated:
             names, calibrations, mounted = _cameras(folder, cameras)
             frames = read_frames(
                 folder, Lookup(folder / "sample.json", tokens), samples.scene, mounted, sweeps=sweeps
             )
-            annotations = annotating.result()
+            annotations = annotated()
         return Release(
             root=root,
             version=folder.name,
@@ -99,25 +98,8 @@ def read_release(root: Path, version: str | None, cameras: Sequence[str], *, swe
         )
 
 
-@contextmanager
-def _no_collection() -> Iterator[None]:
-    """Rows hold nothing that refers back: looking for cycles among millions of them takes seconds."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
-
-
-@contextmanager
-def _beside(path: Path) -> Iterator[Executor]:
-    """Where a table is read beside the others: another process if the table is large."""
-    large = path.is_file() and path.stat().st_size >= LARGE
-    executor = ProcessPoolExecutor(1, get_context("spawn")) if large else ThreadPoolExecutor(1)
-    with executor as worker:
-        yield worker
+def _large(path: Path) -> bool:
+    return path.is_file() and path.stat().st_size >= LARGE
 
 
 def _read(folder: Path, table: str, row: type[Row]) -> list[Row]:
