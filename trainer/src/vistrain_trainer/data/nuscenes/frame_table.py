@@ -15,7 +15,8 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from vistrain_trainer.data.nuscenes.lookup import Lookup, token_column, wrong_row
+from vistrain_trainer.data.nuscenes.columns import Columns
+from vistrain_trainer.data.nuscenes.lookup import Lookup, comes_twice, require_once, token_column, wrong_row
 from vistrain_trainer.data.nuscenes.records import EgoPose, Rotation, SampleData, Vector
 from vistrain_trainer.data.nuscenes.release import Frames
 from vistrain_trainer.data.nuscenes.table_rows import table_rows
@@ -49,23 +50,30 @@ def read_frames(
         BadInput: a row leads nowhere, comes twice, or lacks a picture's size; names file and token.
     """
     path = folder / "sample_data.json"
-    parts = [_part(path, [], samples, mounted)]
+    columns = Columns()
+    columns.add(_chunk(path, [], samples, mounted))
     for chunk in table_rows(path, SampleData):
         rows = [
             row for row in chunk if row.calibrated_sensor_token in mounted and (sweeps or row.is_key_frame)
         ]
-        if rows:
-            parts.append(_part(path, rows, samples, mounted))
-    columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    del parts
-    order = np.lexsort((columns["timestamp"], columns["camera"], scene_of[columns["sample"]]))
-    columns = {name: column[order] for name, column in columns.items()}
-    _refuse_twice(path, columns["token"])
-    translation, rotation = _poses(folder / "ego_pose.json", path, columns["token"], columns.pop("ego_pose"))
-    return Frames(**columns, ego_translation=translation, ego_rotation=rotation)
+        columns.add(_chunk(path, rows, samples, mounted))
+    sample, camera, timestamp = (columns.take(name) for name in ("sample", "camera", "timestamp"))
+    order = np.lexsort((timestamp, camera, scene_of[sample]))
+    token = columns.take("token", order)
+    require_once(path, token)
+    translation, rotation = _poses(folder / "ego_pose.json", path, token, columns.take("ego_pose", order))
+    return Frames(
+        token=token,
+        sample=sample[order],
+        camera=camera[order],
+        timestamp=timestamp[order],
+        ego_translation=translation,
+        ego_rotation=rotation,
+        **{name: columns.take(name, order) for name in columns.names()},
+    )
 
 
-def _part(
+def _chunk(
     path: Path, rows: Sequence[SampleData], samples: Lookup, mounted: Mapping[str, Mounted]
 ) -> dict[str, np.ndarray]:
     for row in rows:
@@ -86,13 +94,6 @@ def _part(
     }
 
 
-def _refuse_twice(path: Path, tokens: np.ndarray) -> None:
-    ordered = np.sort(tokens)
-    twice = ordered[1:][ordered[1:] == ordered[:-1]]
-    if len(twice):
-        raise wrong_row(path, twice[0].decode(), "the token comes twice in the table")
-
-
 def _poses(path: Path, holder: Path, frames: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(n, 3) and (n, 4): the poses whose tokens are wanted, in that order; `frames` are who wants them."""
     tokens, place = np.unique(wanted, return_inverse=True)
@@ -106,7 +107,7 @@ def _poses(path: Path, holder: Path, frames: np.ndarray, wanted: np.ndarray) -> 
         at = np.array([rows[pose.token] for pose in found])
         Lookup(path, [pose.token for pose in found])  # none comes twice in the chunk
         if seen[at].any():
-            raise wrong_row(path, found[int(seen[at].argmax())].token, "the token comes twice in the table")
+            raise comes_twice(path, found[int(seen[at].argmax())].token)
         seen[at] = True
         translation[at] = _numbers(path, found, "translation", _TRANSLATIONS).reshape(-1, 3)
         rotation[at] = _numbers(path, found, "rotation", _ROTATIONS).reshape(-1, 4)

@@ -1,9 +1,8 @@
 """Upright boxes of convex hulls inside a picture, many at once.
 
-A corner of (hull ∩ picture) is a point of the hull inside the picture, a place where an edge of the hull
-crosses the picture's border, or a corner of the picture inside the hull. All lie in the intersection,
-and so do the parts inside the picture of the lines between any two points: no hull need be built to find
-the box around.
+How far a hull reaches to the left and right inside the picture is how far its part between the picture's
+top and bottom reaches, cut at the picture's sides; up and down likewise. That part's ends are points of the
+hull, or places where its edges cross top or bottom: no hull need be built to find the box around.
 """
 
 from __future__ import annotations
@@ -18,84 +17,71 @@ class HullBoxes:
     """What is inside the picture of (n) hulls."""
 
     boxes: np.ndarray
-    """(n, 4) float64 x1, y1, x2, y2 in pixels; zeros where nothing is seen."""
+    """(n, 4) float64 x1, y1, x2, y2 in pixels; anything where nothing is seen."""
     seen: np.ndarray
     """(n,) bool: the intersection has an area."""
     degenerate: np.ndarray
     """(n,) bool: there is an intersection, but it is a point or a line."""
 
 
-def hull_boxes(points: np.ndarray, valid: np.ndarray, size: np.ndarray) -> HullBoxes:
+def hull_boxes(x: np.ndarray, y: np.ndarray, size: np.ndarray, lines: np.ndarray) -> HullBoxes:
     """The boxes around the intersections of hulls with their pictures.
 
     Args:
-        points: (n, k, 2) pixels.
-        valid: (n, k) bool: which of them there are; the others may be anything.
-        size: (n, 2) width and height of the pictures.
+        x: (k, n) pixels of k points for each hull; a point may come twice.
+        y: likewise.
+        size: (2, n) width and height of the pictures.
+        lines: (2, m) pairs of points, among which are the edges of every hull.
     """
-    boxes = np.zeros((len(points), 4))
-    present = valid.any(axis=1)
-    first = np.take_along_axis(points, valid.argmax(axis=1)[:, None, None], axis=1)
-    points = np.where(valid[:, :, None], points, first)  # a point twice changes no hull
-    low, high = points.min(axis=1), points.max(axis=1)
-    present &= ((high >= 0) & (low <= size)).all(axis=1)
-    whole = present & ((low >= 0) & (high <= size)).all(axis=1)
-    boxes[whole] = np.concatenate([low[whole], high[whole]], axis=1)
-    met = whole.copy()
-    cut = np.flatnonzero(present & ~whole)
-    boxes[cut], met[cut] = _cut(points[cut], low[cut], high[cut], size[cut])
-    area = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
-    flat = np.zeros(len(points), bool)
-    flat[met] = _flat(points[met])
-    return HullBoxes(np.where(met[:, None], boxes, 0.0), met & area & ~flat, met & ~(area & ~flat))
+    width, height = size
+    left, right, top, bottom = x.min(axis=0), x.max(axis=0), y.min(axis=0), y.max(axis=0)
+    met = (right >= 0) & (left <= width) & (bottom >= 0) & (top <= height)
+    high = np.flatnonzero(met & ((top < 0) | (bottom > height)))
+    wide = np.flatnonzero(met & ((left < 0) | (right > width)))
+    left[high], right[high] = _between(x[:, high], y[:, high], height[high], lines)
+    top[wide], bottom[wide] = _between(y[:, wide], x[:, wide], width[wide], lines)
+    left, right = np.maximum(left, 0), np.minimum(right, width)
+    top, bottom = np.maximum(top, 0), np.minimum(bottom, height)
+    met &= (left <= right) & (top <= bottom)
+    seen = met & (left < right) & (top < bottom)
+    # The first three points tell nearly always that not all lie on one line.
+    doubtful = np.flatnonzero(seen & (_turn(x[:3], y[:3]) == 0))
+    seen[doubtful] = ~_on_one_line(x[:, doubtful], y[:, doubtful])
+    return HullBoxes(np.stack([left, top, right, bottom], axis=1), seen, met & ~seen)
 
 
-def _cut(
-    points: np.ndarray, low: np.ndarray, high: np.ndarray, size: np.ndarray
+def _between(
+    along: np.ndarray, across: np.ndarray, limit: np.ndarray, lines: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Boxes of hulls that reach over the border, and whether anything of them is inside."""
-    one, other = np.triu_indices(points.shape[1], 1)
-    start, end = points[:, one], points[:, other]
-    # A point seen at a grazing angle lies millions of pixels away: from the nearer end, less is rounded away.
-    further = np.abs(start).max(axis=2) > np.abs(end).max(axis=2)
-    start, end = np.where(further[..., None], end, start), np.where(further[..., None], start, end)
-    way = end - start
-    limit = size[:, None, :]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        at_low, at_high = (0 - start) / way, (limit - start) / way
-    still, inside = way == 0, (start >= 0) & (start <= limit)
-    enters = np.where(still, np.where(inside, -np.inf, np.inf), np.minimum(at_low, at_high)).max(axis=2)
-    leaves = np.where(still, np.where(inside, np.inf, -np.inf), np.maximum(at_low, at_high)).min(axis=2)
-    enters, leaves = np.maximum(enters, 0), np.minimum(leaves, 1)
-    crosses = enters <= leaves
-    enters, leaves = np.where(crosses, enters, 0), np.where(crosses, leaves, 0)
-    places = np.concatenate([start + enters[..., None] * way, start + leaves[..., None] * way], axis=1)
-    there = np.concatenate([crosses, crosses], axis=1)[..., None]
-    lowest = np.where(there, places, np.inf).min(axis=1)
-    highest = np.where(there, places, -np.inf).max(axis=1)
-    for right in (0, 1):
-        for bottom in (0, 1):
-            corner = size * (right, bottom)
-            around = np.flatnonzero(((low < corner) & (high > corner)).all(axis=1))
-            held = around[_holds(points[around], corner[around])]
-            lowest[held] = np.minimum(lowest[held], corner[held])
-            highest[held] = np.maximum(highest[held], corner[held])
-    met = (lowest <= highest).all(axis=1)
-    box = np.concatenate([np.clip(lowest, 0, size), np.clip(highest, 0, size)], axis=1)
-    return np.where(met[:, None], box, 0), met
+    """(n,) the least and the greatest `along` of the hulls' parts where 0 <= `across` <= `limit`."""
+    inside = (across >= 0) & (across <= limit)
+    least = np.where(inside, along, np.inf).min(axis=0)
+    greatest = np.where(inside, along, -np.inf).max(axis=0)
+    for border in (np.zeros(len(limit)), limit):
+        beyond = across > border
+        line, hull = np.nonzero(beyond[lines[0]] != beyond[lines[1]])
+        one, other = lines[0][line], lines[1][line]
+        # Seen at a grazing angle, a point is millions of pixels away: from the nearer, less is rounded off.
+        swap = np.abs(across[one, hull]) > np.abs(across[other, hull])
+        one, other = np.where(swap, other, one), np.where(swap, one, other)
+        start, end = across[one, hull], across[other, hull]
+        share = (border[hull] - start) / (end - start)
+        place = along[one, hull] + share * (along[other, hull] - along[one, hull])
+        np.minimum.at(least, hull, place)
+        np.maximum.at(greatest, hull, place)
+    return least, greatest
 
 
-def _holds(points: np.ndarray, place: np.ndarray) -> np.ndarray:
-    """(n,) bool: whether a place is strictly inside its hull: no point has all others on one side of it."""
-    way = points - place[:, None]
-    cross = way[:, :, None, 0] * way[:, None, :, 1] - way[:, :, None, 1] * way[:, None, :, 0]
-    return np.asarray(~(cross >= 0).all(axis=2).any(axis=1))
+def _turn(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """(n,) twice the area of the triangles of (3, n) points; 0 where they lie on one line."""
+    area = (x[1] - x[0]) * (y[2] - y[0]) - (y[1] - y[0]) * (x[2] - x[0])
+    return np.asarray(area)
 
 
-def _flat(points: np.ndarray) -> np.ndarray:
-    """(n,) bool: whether all points lie on one line."""
-    way = points - points[:, :1]
-    furthest = np.abs(way).sum(axis=2).argmax(axis=1)
-    longest = np.take_along_axis(way, furthest[:, None, None], axis=1)
-    cross = longest[..., 0] * way[..., 1] - longest[..., 1] * way[..., 0]
-    return np.asarray((cross == 0).all(axis=1))
+def _on_one_line(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """(n,) bool: whether all of (k, n) points lie on one line."""
+    x, y = x - x[0], y - y[0]
+    furthest = (np.abs(x) + np.abs(y)).argmax(axis=0)
+    columns = np.arange(x.shape[1])
+    cross = x[furthest, columns] * y - y[furthest, columns] * x
+    return np.asarray((cross == 0).all(axis=0))

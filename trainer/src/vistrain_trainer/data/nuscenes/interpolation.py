@@ -45,10 +45,10 @@ def boxes_at(release: Release, frames: slice | np.ndarray) -> BoxesAt:
     count = starts[sample + 1] - starts[sample]
     frame = np.repeat(rows, count)
     annotation = np.arange(int(count.sum())) + np.repeat(starts[sample] - np.cumsum(count) + count, count)
-    earlier = _earlier(release, rows, frame, annotation)
+    table = release.annotations
+    earlier = np.where(release.frames.keyframe[frame], annotation, table.previous[annotation])
     kept = earlier >= 0
     frame, annotation, earlier = frame[kept], annotation[kept], earlier[kept]
-    table = release.annotations
     translation, rotation = table.translation[annotation], table.rotation[annotation]
     moved = np.flatnonzero(earlier != annotation)
     if len(moved):
@@ -65,32 +65,6 @@ def boxes_at(release: Release, frames: slice | np.ndarray) -> BoxesAt:
         rotation=rotation,
         visibility=np.minimum(table.visibility[annotation], table.visibility[earlier]),
     )
-
-
-def _earlier(release: Release, rows: np.ndarray, frame: np.ndarray, annotation: np.ndarray) -> np.ndarray:
-    """(n,) int64: the instance's annotation in the sample before; a keyframe's own; -1 for none."""
-    sweep = ~release.frames.keyframe[frame]
-    earlier = annotation.copy()
-    if not sweep.any():
-        return earlier
-    table = release.annotations
-    # Annotations of the samples concerned by (sample, instance), to be found by bisection.
-    samples = np.unique(release.samples.previous[release.frames.sample[rows]])
-    samples = samples[samples >= 0]
-    starts = release.samples.annotations
-    spans = [np.arange(starts[sample], starts[sample + 1]) for sample in samples]
-    known = np.concatenate([np.zeros(0, np.int64), *spans])
-    instances = len(release.instances.token)
-    keys = table.sample[known].astype(np.int64) * instances + table.instance[known]
-    order = np.argsort(keys, kind="stable")
-    known, keys = known[order], keys[order]
-    asked = annotation[sweep]
-    previous = release.samples.previous[table.sample[asked]].astype(np.int64)
-    wanted = previous * instances + table.instance[asked]
-    place = np.searchsorted(keys, wanted)
-    found = np.append(keys, -1)[place] == wanted
-    earlier[sweep] = np.where(found & (previous >= 0), np.append(known, -1)[place], -1)
-    return earlier
 
 
 def _share(release: Release, frame: np.ndarray) -> np.ndarray:

@@ -24,7 +24,7 @@ class Lookup:
         if len(self._rows) != len(tokens):
             seen: set[str] = set()
             twice = next(token for token in tokens if token in seen or seen.add(token))  # type: ignore[func-returns-value]
-            raise wrong_row(path, twice, "the token comes twice in the table")
+            raise comes_twice(path, twice)
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -59,6 +59,33 @@ def wrong_row(path: Path, token: str, problem: str) -> BadInput:
         problem=f"the row of token {token}: {problem}",
         remedy="Copy the release's tables again, all of one version",
     )
+
+
+def require_once(path: Path, tokens: np.ndarray) -> None:
+    """Refuse a table in which a token comes twice.
+
+    Args:
+        tokens: (n,) bytes.
+
+    Raises:
+        BadInput: there is such a token; it is named.
+    """
+    # Sorting their first 8 bytes is ten times as fast, and tells of nearly all that they differ.
+    width = tokens.dtype.itemsize
+    starts = np.zeros((len(tokens), 8), np.uint8)
+    starts[:, :width] = tokens.view(np.uint8).reshape(len(tokens), width)[:, :8]
+    key = starts.view(np.uint64)[:, 0]
+    ordered = np.sort(key)
+    alike = tokens[np.isin(key, ordered[1:][ordered[1:] == ordered[:-1]])]
+    alike.sort()
+    twice = alike[1:][alike[1:] == alike[:-1]]
+    if len(twice):
+        raise comes_twice(path, twice[0].decode())
+
+
+def comes_twice(path: Path, token: str) -> BadInput:
+    """The refusal of a token that two rows bear."""
+    return wrong_row(path, token, "the token comes twice in the table")
 
 
 def token_column(tokens: Sequence[str]) -> np.ndarray:

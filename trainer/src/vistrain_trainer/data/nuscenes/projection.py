@@ -7,88 +7,29 @@ tell.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Literal
 
 import numpy as np
 
 from vistrain_trainer.data.nuscenes.hulls import hull_boxes
 from vistrain_trainer.data.nuscenes.quaternions import matrices
-from vistrain_trainer.data.nuscenes.release import Release
+from vistrain_trainer.data.nuscenes.views import Views
+
+__all__ = ["NEAR", "Mode", "Projected", "Views", "project"]
 
 Mode = Literal["devkit", "clipped"]
 NEAR = 0.1
 """Metres before the camera at which `clipped` cuts edges."""
-# Corners by the signs of x (length), y (width), z (height), and the edges between them.
-_SIGNS = np.array([(x, y, z) for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)], np.float64)
-_EDGES = np.array(
-    [(a, b) for a in range(8) for b in range(a + 1, 8) if (_SIGNS[a] != _SIGNS[b]).sum() == 1]
-).T
-
-
-@dataclass(frozen=True)
-class Views:
-    """Cameras at the moments of (n) pictures; components come first, which is how they are computed with."""
-
-    ego: np.ndarray
-    """(3, n) the vehicle in the global frame, metres."""
-    rotation: np.ndarray
-    """(3, 3, n) from the global frame's directions to the camera's (x right, y down, z forward)."""
-    shift: np.ndarray
-    """(3, n) the vehicle's origin in the camera's frame, metres."""
-    intrinsic: np.ndarray
-    """(3, 3, n) pixels; the third row is 0, 0, 1."""
-    size: np.ndarray
-    """(2, n) width and height in pixels."""
-
-    @classmethod
-    def of(cls, release: Release, frames: slice | np.ndarray) -> Views:
-        """The views of some rows of `Release.frames`."""
-        rows, calibrations = release.frames, release.calibrations
-        kind = rows.calibration[frames]
-        return cls.make(
-            rows.ego_translation[frames],
-            rows.ego_rotation[frames],
-            calibrations.translation[kind],
-            calibrations.rotation[kind],
-            calibrations.intrinsic[kind],
-            rows.size[frames],
-        )
-
-    @classmethod
-    def make(
-        cls,
-        ego_translation: np.ndarray,
-        ego_rotation: np.ndarray,
-        translation: np.ndarray,
-        rotation: np.ndarray,
-        intrinsic: np.ndarray,
-        size: np.ndarray,
-    ) -> Views:
-        """Views from poses of vehicles ((n, 3), (n, 4)) and cameras on them ((n, 3), (n, 4), (n, 3, 3)).
-
-        Args:
-            size: (n, 2) width and height of the pictures.
-        """
-        to_vehicle = matrices(ego_rotation).swapaxes(0, 1)
-        to_camera = matrices(rotation).swapaxes(0, 1)
-        return cls(
-            ego=np.ascontiguousarray(ego_translation.T, np.float64),
-            rotation=np.einsum("ijn,jkn->ikn", to_camera, to_vehicle),
-            shift=-np.einsum("ijn,nj->in", to_camera, translation),
-            intrinsic=np.ascontiguousarray(np.moveaxis(intrinsic, 0, -1), np.float64),
-            size=np.ascontiguousarray(size.T, np.float64),
-        )
-
-    def take(self, rows: np.ndarray) -> Views:
-        """The views of those rows, in that order; a row may come often."""
-        return Views(
-            self.ego[:, rows],
-            self.rotation[..., rows],
-            self.shift[:, rows],
-            self.intrinsic[..., rows],
-            self.size[:, rows],
-        )
+BLOCK = 1 << 14
+"""Boxes at a time: their numbers stay in the processor's cache."""
+CORNERS = 8
+# Corners are numbered by their sides of the box: bit 0 for length, 1 for width, 2 for height.
+_PAIRS = np.array(list(combinations(range(CORNERS), 2))).T
+_EDGES = _PAIRS[:, np.isin(_PAIRS[0] ^ _PAIRS[1], [1, 2, 4])]
+_ALL_PAIRS = np.array(list(combinations(range(CORNERS + _EDGES.shape[1]), 2))).T
 
 
 @dataclass(frozen=True)
@@ -102,7 +43,20 @@ class Projected:
     degenerate: np.ndarray
     """(n,) bool: not seen, since all that would be is a line or a point."""
     distance: np.ndarray
-    """(n,) metres from the camera to the box's middle."""
+    """(n,) metres from the camera to the box's middle; 0 where not seen."""
+
+
+@dataclass(frozen=True)
+class _Points:
+    """Hulls in pictures by their points."""
+
+    boxes: np.ndarray
+    """(n,) which boxes they are of."""
+    x: np.ndarray
+    """(k, n) pixels."""
+    y: np.ndarray
+    lines: np.ndarray
+    """(2, m) pairs of points, among which are the hulls' edges."""
 
 
 def project(
@@ -120,52 +74,73 @@ def project(
         views: (n) views.
     """
     n = len(translation)
-    boxes, seen, degenerate = np.zeros((n, 4)), np.zeros(n, bool), np.zeros(n, bool)
-    middle = np.einsum("ijn,jn->in", views.rotation, translation.T - views.ego) + views.shift
-    near = np.flatnonzero(_maybe_seen(middle, np.linalg.norm(size, axis=1) / 2, views))
-    if len(near):
-        turn = np.einsum("ijn,jkn->ikn", views.rotation[..., near], matrices(rotation[near]))
-        half = size[near][:, [1, 0, 2]].T / 2  # along the box's own axes: length, width, height
-        corners = np.einsum("ikn,kn,ck->nci", turn, half, _SIGNS) + middle[:, near].T[:, None]
-        points, valid = (corners, corners[..., 2] > 0) if mode == "devkit" else _clipped(corners)
-        found = hull_boxes(_pixels(points, valid, views.intrinsic[..., near]), valid, views.size[:, near].T)
-        boxes[near], seen[near], degenerate[near] = found.boxes, found.seen, found.degenerate
-    boxes[~seen] = 0
-    return Projected(boxes, seen, degenerate, np.sqrt((middle * middle).sum(axis=0)))
+    boxes, seen, degenerate, distance = np.zeros((n, 4)), np.zeros(n, bool), np.zeros(n, bool), np.zeros(n)
+    for start in range(0, n, BLOCK):
+        block = slice(start, min(start + BLOCK, n))
+        radius = np.sqrt(np.einsum("ni,ni->n", size[block], size[block])) / 2
+        near = start + _perhaps_seen(translation[block], radius, views.take(block))
+        of_near = views.take(near)
+        corners = _corners(translation[near], size[near], rotation[near], of_near)
+        limits = of_near.size[:, of_near.row]
+        for points in _points(corners, mode):
+            found = hull_boxes(points.x, points.y, limits[:, points.boxes], points.lines)
+            rows = near[points.boxes]
+            boxes[rows[found.seen]] = found.boxes[found.seen]
+            seen[rows], degenerate[rows] = found.seen, found.degenerate
+    shown = np.flatnonzero(seen)
+    distance[shown] = np.linalg.norm(translation[shown] - views.camera[:, views.row[shown]].T, axis=1)
+    return Projected(boxes, seen, degenerate, distance)
 
 
-def _maybe_seen(middle: np.ndarray, radius: np.ndarray, views: Views) -> np.ndarray:
-    """(n,) bool: false only where the sphere around a box lies wholly beyond a side of the picture or behind.
-
-    A point before the camera is left of the picture where (first row of the intrinsic matrix) · point <
-    0, and so on: planes through the camera, by which spheres are told apart.
-    """
-    possible = middle[2] + radius > 0
-    slack = radius * (1 + 1e-9) + 1e-6
-    for axis in (0, 1):
-        low = views.intrinsic[axis]
-        high = views.size[axis] * views.intrinsic[2] - low
-        for plane in (low, high):
-            length = np.sqrt((plane * plane).sum(axis=0))
-            possible &= (plane * middle).sum(axis=0) + slack * length >= 0
-    return np.asarray(possible)
+def _perhaps_seen(translation: np.ndarray, radius: np.ndarray, views: Views) -> np.ndarray:
+    """Which boxes may be seen: not those whose enclosing sphere lies behind or wholly beyond a side."""
+    rows, view = np.arange(len(radius)), views.row
+    x, y, z = translation.T
+    reach = -radius * (1 + 1e-9) - 1e-6
+    for plane in views.planes:
+        a, b, c, d = plane[:, view]
+        kept = np.flatnonzero(a * x + b * y + c * z + d >= reach)
+        rows, view, reach, x, y, z = rows[kept], view[kept], reach[kept], x[kept], y[kept], z[kept]
+    return rows
 
 
-def _pixels(points: np.ndarray, valid: np.ndarray, intrinsic: np.ndarray) -> np.ndarray:
-    """(n, k, 2) pixels of (n, k, 3) points in the cameras' frames; anything where not valid."""
-    depth = np.where(valid, points[..., 2], 1.0)
-    pixels = np.einsum("ijn,nkj->nki", intrinsic[:2], points)
-    return np.asarray(pixels / depth[..., None])
+def _corners(translation: np.ndarray, size: np.ndarray, rotation: np.ndarray, views: Views) -> np.ndarray:
+    """(3, 8, n) corners in pixels times depth, and depth in metres."""
+    matrix, turn = views.matrix[..., views.row], matrices(rotation)
+    axes = sum(matrix[:, i, None] * turn[i] for i in range(3))
+    axes *= size[:, [1, 0, 2]].T / 2  # along the box's own axes: length, width, height
+    away = translation.T - views.ego[:, views.row]
+    corners = (matrix * away).sum(axis=1)[:, None] + views.shift[:, None, views.row]
+    for axis in range(3):
+        side = axes[:, None, axis]
+        corners = np.concatenate([corners - side, corners + side], axis=1)
+    return np.asarray(corners)
 
 
-def _clipped(corners: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(n, 20, 3) corners, and places where edges meet the near plane; (n, 20) which of them there are."""
-    depth = corners[..., 2]
-    kept = depth >= NEAR
+def _points(corners: np.ndarray, mode: Mode) -> Iterator[_Points]:
+    """The points of hulls: of boxes wholly before the camera, then of those partly before it."""
+    there = corners[2] > 0 if mode == "devkit" else corners[2] >= NEAR
+    whole, some = there.all(axis=0), there.any(axis=0)
+    rows = np.flatnonzero(whole)
+    x, y, depth = corners if len(rows) == len(whole) else corners[..., rows]
+    yield _Points(rows, x / depth, y / depth, _EDGES)
+    rows = np.flatnonzero(some & ~whole)
+    if not len(rows):
+        return
+    corners, there, lines = corners[..., rows], there[:, rows], _PAIRS
+    if mode == "clipped":
+        corners, there, lines = *_cut(corners, there), _ALL_PAIRS
+    # Of the points that are not there, each is put where one is that is.
+    first = corners[:, there.argmax(axis=0), np.arange(len(rows))]
+    x, y, depth = np.where(there, corners, first[:, None])
+    yield _Points(rows, x / depth, y / depth, lines)
+
+
+def _cut(corners: np.ndarray, there: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(3, 20, n) corners, and places where edges meet the near plane; (20, n) which of them there are."""
     one, other = corners[:, _EDGES[0]], corners[:, _EDGES[1]]
-    cut = kept[:, _EDGES[0]] != kept[:, _EDGES[1]]
-    fall = np.where(cut, other[..., 2] - one[..., 2], 1.0)
-    share = np.where(cut, (NEAR - one[..., 2]) / fall, 0.0)
-    places = one + share[..., None] * (other - one)
-    places[..., 2] = np.where(cut, NEAR, places[..., 2])
-    return np.concatenate([corners, places], axis=1), np.concatenate([kept, cut], axis=1)
+    cut = there[_EDGES[0]] != there[_EDGES[1]]
+    share = (NEAR - one[2]) / np.where(cut, other[2] - one[2], 1.0)
+    places = one + share * (other - one)
+    places[2] = NEAR
+    return np.concatenate([corners, places], axis=1), np.concatenate([there, cut])

@@ -10,7 +10,7 @@ _NEARLY_PARALLEL = 0.9995
 
 def unit(rotation: np.ndarray) -> np.ndarray:
     """(n, 4) of length 1."""
-    return np.asarray(rotation / np.linalg.norm(rotation, axis=1, keepdims=True))
+    return np.asarray(rotation / np.sqrt(_dot(rotation, rotation))[:, None])
 
 
 def matrices(rotation: np.ndarray) -> np.ndarray:
@@ -32,13 +32,16 @@ def slerp(first: np.ndarray, second: np.ndarray, share: np.ndarray) -> np.ndarra
         share: (n,) of the way, 0 to 1.
     """
     first, second = unit(first), unit(second)
-    cosine = (first * second).sum(axis=1)
-    first = np.where(cosine[:, None] < 0, -first, first)  # the other sign is the same rotation, and nearer
-    cosine = np.clip(np.abs(cosine), 0, 1)
-    angle = np.arccos(cosine)
-    sine = np.sqrt(1 - cosine * cosine)
-    straight = cosine > _NEARLY_PARALLEL
-    divisor = np.where(straight, 1, sine)
-    from_first = np.where(straight, 1 - share, np.sin((1 - share) * angle) / divisor)
-    from_second = np.where(straight, share, np.sin(share * angle) / divisor)
+    cosine = _dot(first, second)
+    from_first, from_second = 1 - share, share.copy()
+    bent = np.flatnonzero(np.abs(cosine) <= _NEARLY_PARALLEL)
+    angle = np.arccos(np.abs(cosine[bent]))
+    from_first[bent] = np.sin(from_first[bent] * angle) / np.sin(angle)
+    from_second[bent] = np.sin(from_second[bent] * angle) / np.sin(angle)
+    from_first[cosine < 0] *= -1  # the other sign is the same rotation, and nearer
     return unit(from_first[:, None] * first + from_second[:, None] * second)
+
+
+def _dot(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """(n,) of (n, 4) and (n, 4)."""
+    return np.asarray(np.einsum("ni,ni->n", one, other))

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
-from contextlib import contextmanager
-from multiprocessing import get_context
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 from blake3 import blake3
 
+from vistrain_trainer.data.beside import beside
 from vistrain_trainer.data.nuscenes import records
 from vistrain_trainer.data.nuscenes.annotation_table import read_annotations
 from vistrain_trainer.data.nuscenes.frame_table import Mounted, read_frames
@@ -63,19 +62,27 @@ def read_release(root: Path, version: str | None, cameras: Sequence[str], *, swe
         BadInput: a table is missing or wrong, or there is no such version or camera.
     """
     folder = version_folder(root, version)
-    with ThreadPoolExecutor(1) as hashing, _no_collection():
+    with ThreadPoolExecutor(1) as hashing:
         digest = hashing.submit(_digest, folder)
         categories = _read(folder, "category", records.Named)
         instance_rows = _read(folder, "instance", records.Instance)
-        scenes = sorted(_read(folder, "scene", records.Scene), key=lambda scene: scene.name)
+        scenes = _scene_rows(folder)
         samples, tokens = _samples(folder, scenes)
-        with _beside(folder / "sample_annotation.json") as worker:
-            annotating = _annotations(worker, folder, tokens, [row.token for row in instance_rows])
+        table = folder / "sample_annotation.json"
+        with beside(
+            read_annotations,
+            table,
+            tokens,
+            samples.previous,
+            [row.token for row in instance_rows],
+            folder.name == UNANNOTATED,
+            process=_large(table),
+        ) as annotated:
             names, calibrations, mounted = _cameras(folder, cameras)
             frames = read_frames(
                 folder, Lookup(folder / "sample.json", tokens), samples.scene, mounted, sweeps=sweeps
             )
-            annotations = annotating.result()
+            annotations = annotated()
         return Release(
             root=root,
             version=folder.name,
@@ -91,47 +98,8 @@ def read_release(root: Path, version: str | None, cameras: Sequence[str], *, swe
         )
 
 
-@contextmanager
-def _no_collection() -> Iterator[None]:
-    """Rows hold nothing that refers back: looking for cycles among millions of them takes seconds."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
-
-
-@contextmanager
-def _beside(path: Path) -> Iterator[Executor]:
-    """Where a table is read beside the others: another process if the table is large."""
-    large = path.is_file() and path.stat().st_size >= LARGE
-    executor = ProcessPoolExecutor(1, get_context("spawn")) if large else ThreadPoolExecutor(1)
-    with executor as worker:
-        yield worker
-
-
-def _annotations(
-    worker: Executor, folder: Path, samples: Sequence[str], instances: Sequence[str]
-) -> Future[Annotations]:
-    path = folder / "sample_annotation.json"
-    if folder.name == UNANNOTATED and not path.exists():
-        empty = np.zeros(0, np.int32)
-        none = Annotations(
-            token=token_column([]),
-            sample=empty,
-            instance=empty,
-            visibility=empty.astype(np.int8),
-            translation=np.zeros((0, 3)),
-            size=np.zeros((0, 3)),
-            rotation=np.zeros((0, 4)),
-            points=empty,
-        )
-        given: Future[Annotations] = Future()
-        given.set_result(none)
-        return given
-    return worker.submit(read_annotations, path, samples, instances)
+def _large(path: Path) -> bool:
+    return path.is_file() and path.stat().st_size >= LARGE
 
 
 def _read(folder: Path, table: str, row: type[Row]) -> list[Row]:
@@ -153,6 +121,16 @@ def _digest(folder: Path) -> str:
     return whole.hexdigest()
 
 
+def _scene_rows(folder: Path) -> list[records.Scene]:
+    """By name; splits are lists of names."""
+    rows = sorted(_read(folder, "scene", records.Scene), key=lambda scene: scene.name)
+    for one, other in pairwise(rows):
+        if one.name == other.name:
+            path = folder / "scene.json"
+            raise wrong_row(path, other.token, f"its name {other.name} is that of another scene too")
+    return rows
+
+
 def _samples(folder: Path, scenes: Sequence[records.Scene]) -> tuple[Samples, list[str]]:
     """The samples by scene and time, without their annotations yet; and their tokens."""
     path = folder / "sample.json"
@@ -170,14 +148,18 @@ def _samples(folder: Path, scenes: Sequence[records.Scene]) -> tuple[Samples, li
     previous[has_previous] = lookup.rows(
         (row.prev for row in later), path, [row.token for row in later], "prev"
     )
-    timestamp = np.array([row.timestamp for row in rows], np.int64)
-    wrong = has_previous & (timestamp[previous] >= timestamp)
+    scene, timestamp = scene_of[order], np.array([row.timestamp for row in rows], np.int64)
+    first = np.diff(scene, prepend=-1) > 0
+    wrong = previous != np.where(first, -1, np.arange(len(rows)) - 1)
+    wrong |= ~first & (np.diff(timestamp, prepend=0) <= 0)
     if wrong.any():
-        raise wrong_row(path, tokens[int(wrong.argmax())], "the sample that its prev names is not before it")
+        raise wrong_row(
+            path, tokens[int(wrong.argmax())], "its prev is not the sample before it in its scene"
+        )
     return Samples(
         token=token_column(tokens),
         timestamp=timestamp,
-        scene=scene_of[order],
+        scene=scene,
         previous=previous,
         annotations=np.zeros(len(rows) + 1, np.int64),
     ), tokens
@@ -216,6 +198,10 @@ def _cameras(
     for row in rows:
         if [len(line) for line in row.camera_intrinsic] != [3, 3, 3]:
             raise wrong_row(path, row.token, "its camera_intrinsic is no 3×3 matrix")
+        if row.camera_intrinsic[2] != [0, 0, 1]:
+            raise wrong_row(path, row.token, "the third row of its camera_intrinsic is not 0, 0, 1")
+        if row.camera_intrinsic[0][0] <= 0 or row.camera_intrinsic[1][1] <= 0:
+            raise wrong_row(path, row.token, "a focal length in its camera_intrinsic is not above 0 pixels")
         if not any(row.rotation):
             raise wrong_row(path, row.token, f"its rotation {list(row.rotation)} is no rotation")
     Lookup(path, [row.token for row in rows])  # none comes twice

@@ -97,6 +97,8 @@ class Annotations:
     """(n,) int32."""
     instance: np.ndarray
     """(n,) int32, row of `Instances`."""
+    previous: np.ndarray
+    """(n,) int32, row of the instance's box in the sample before; -1 where it has none."""
     visibility: np.ndarray
     """(n,) int8: bin 1–4; 0 where the table states none."""
     translation: np.ndarray
