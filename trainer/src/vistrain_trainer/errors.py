@@ -13,7 +13,8 @@ VistrainError
 
 from __future__ import annotations
 
-from typing import ClassVar
+import functools
+from typing import Any, ClassVar
 
 from vistrain_api.failures import FailureClass
 from vistrain_api.protocol import ExitCode
@@ -35,6 +36,13 @@ class BadInput(VistrainError):
     def __init__(self, *, field: str, value: object, problem: str, remedy: str) -> None:
         self.field, self.value, self.problem, self.remedy = field, value, problem, remedy
         super().__init__(f"{field}: {value}: {problem}. {remedy}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """How it comes out of a process that found it."""
+        made = functools.partial(
+            type(self), field=self.field, value=self.value, problem=self.problem, remedy=self.remedy
+        )
+        return made, ()
 
 
 class OutOfGpuMemory(VistrainError):

@@ -154,9 +154,9 @@ def _locked(path: Path) -> Iterator[None]:
     while True:
         with path.open("wb") as file:
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
-                if error.errno == errno.EWOULDBLOCK:
+                if error.errno in (errno.EACCES, errno.EAGAIN):
                     raise BadInput(
                         field="--out",
                         value=str(path.parent),

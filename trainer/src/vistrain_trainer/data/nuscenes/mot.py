@@ -12,7 +12,7 @@ import numpy as np
 
 from vistrain_trainer.data.artifact import Making, write_file
 from vistrain_trainer.data.nuscenes.release import Release
-from vistrain_trainer.data.nuscenes.scene_boxes import MIN_SIDE, BoxSource, SceneBoxes
+from vistrain_trainer.data.nuscenes.scene_boxes import BoxSource, SceneBoxes
 from vistrain_trainer.data.nuscenes.tally import Tally
 from vistrain_trainer.data.ordered_work import each
 from vistrain_trainer.data.progress import Advance
@@ -130,15 +130,14 @@ def _number(frame: np.ndarray, instance: np.ndarray, tokens: np.ndarray) -> tupl
 def _truth(found: SceneBoxes, here: slice, start: int, track: np.ndarray) -> bytes:
     """frame, id, x, y, width, height, 1, class, visibility, -1; by frame, then id."""
     frame = found.frame[here] - start + 1
-    corners = np.round(found.boxes[here], DECIMALS)
-    sides = np.maximum(np.round(corners[:, 2:] - corners[:, :2], DECIMALS), MIN_SIDE)
+    box = found.boxes[here]
+    box = np.round(np.hstack([box[:, :2], box[:, 2:] - box[:, :2]]), DECIMALS)
     order = np.lexsort((track, frame))
     count = len(frame)
     rows = zip(
         frame[order].tolist(),
         track[order].tolist(),
-        *corners[order, :2].T.tolist(),
-        *sides[order].T.tolist(),
+        *box[order].T.tolist(),
         [1] * count,
         found.label[here][order].tolist(),
         _MIDDLES[found.visibility[here][order]].tolist(),

@@ -28,7 +28,7 @@ from vistrain_trainer.data.nuscenes.scene_boxes import BoxSource
 from vistrain_trainer.data.nuscenes.scene_lists import PresentScenes, present, read_lists
 from vistrain_trainer.data.nuscenes.tally import Tally
 from vistrain_trainer.data.nuscenes.version_folder import version_folder
-from vistrain_trainer.data.nuscenes.yolo import write_yolo
+from vistrain_trainer.data.nuscenes.yolo import require_splits, write_yolo
 from vistrain_trainer.data.ordered_work import processes
 from vistrain_trainer.data.progress import Advance, Progress, silent
 from vistrain_trainer.errors import BadInput
@@ -57,6 +57,8 @@ def prepare_nuscenes(
     folder = version_folder(options.root, options.version)
     options.require_truth(folder.name)
     lists = read_lists(options.splits, folder.name)
+    if "yolo" in options.formats:
+        require_splits(lists.scenes)
     sweeps = any(options.between(layout) for layout in options.formats)
     with progress(f"reading the tables of {folder}", 1) as advance:
         release = read_release(options.root, folder.name, options.cameras, sweeps=sweeps)

@@ -77,8 +77,7 @@ def present(lists: SceneLists, scenes: Sequence[Scene], version: str) -> Present
         here = tuple(sorted(rows[name] for name in names if name in rows))
         if len(here) < len(names):
             _require_known(lists, split, rows.keys(), version)
-            some = "none" if not here else len(here)
-            notes.append(f"{split}: {some} of its {len(names)} scenes are in the release")
+            notes.append(f"{split}: the release has {len(here) or 'none'} of its {len(names)} scenes")
         if here:
             found[split] = here
     listed = {row for here in found.values() for row in here}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -46,17 +46,8 @@ def write_yolo(
         advance: told of each scene.
 
     Raises:
-        BadInput: a split has another name than YOLO knows.
         OSError: a file cannot be written; it is named.
     """
-    for split in splits:
-        if split not in SPLITS:
-            raise BadInput(
-                field="--splits",
-                value=split,
-                problem="is no split of YOLO's",
-                remedy=f"call them {', '.join(SPLITS)}, or leave yolo out of --format",
-            )
     tallies = {}
     for split, scenes in splits.items():
         tallies[split] = tally = Tally(source.classes)
@@ -72,6 +63,22 @@ def write_yolo(
     }
     making.write("data.yaml", yaml.safe_dump(content, sort_keys=False).encode())
     return tallies
+
+
+def require_splits(splits: Iterable[str]) -> None:
+    """Refuse splits that data.yaml has no place for.
+
+    Raises:
+        BadInput: a split has another name than YOLO knows.
+    """
+    for split in splits:
+        if split not in SPLITS:
+            raise BadInput(
+                field="--splits",
+                value=split,
+                problem="is no split of YOLO's",
+                remedy=f"call them {', '.join(SPLITS)}, or leave yolo out of --format",
+            )
 
 
 def picture_name(split: str, file_name: str) -> str:
