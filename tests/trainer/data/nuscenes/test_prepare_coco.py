@@ -100,7 +100,7 @@ def test_ids_count_from_one_by_scene_camera_and_time(made: Path) -> None:
         boxes = document["annotations"]
         assert [one["id"] for one in boxes] == list(range(1, len(boxes) + 1))
         assert [one["image_id"] for one in boxes] == sorted(one["image_id"] for one in boxes)
-        assert all(one["area"] == one["bbox"][2] * one["bbox"][3] for one in boxes)
+        assert all(one["area"] == pytest.approx(one["bbox"][2] * one["bbox"][3]) for one in boxes)
 
 
 def test_every_pair_of_an_annotation_and_a_picture_is_written_or_counted(

@@ -17,6 +17,10 @@ from vistrain_trainer.data.ordered_work import each
 from vistrain_trainer.data.progress import Advance
 
 
+DECIMALS = 7
+"""Of pixels: less than a millionth of one is lost."""
+
+
 class _Image(msgspec.Struct, gc=False):
     id: int
     file_name: str
@@ -149,8 +153,8 @@ def _annotations(
         first_image = tally.images + 1
         tally.add(release.frames.keyframe[scene.frames], scene.frame, scene.label, scene.dropped)
         count = len(scene.label)
-        box = scene.boxes.copy()
-        box[:, 2:] -= box[:, :2]
+        low, high = scene.boxes[:, :2], scene.boxes[:, 2:]
+        box = np.round(np.hstack([low, high - low]), DECIMALS)
         yield list(
             map(
                 _Annotation,
@@ -158,7 +162,7 @@ def _annotations(
                 (scene.frame + first_image).tolist(),
                 (scene.label + 1).tolist(),
                 box.tolist(),
-                (box[:, 2] * box[:, 3]).tolist(),
+                np.round(box[:, 2] * box[:, 3], DECIMALS).tolist(),
                 [0] * count,
                 [instances[row] for row in release.annotations.instance[scene.annotation].tolist()],
                 [bin or msgspec.UNSET for bin in scene.visibility.tolist()],
