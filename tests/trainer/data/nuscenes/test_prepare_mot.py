@@ -197,6 +197,32 @@ def test_a_rate_that_is_not_the_datas_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "out" / "mot").exists()
 
 
+def test_a_camera_that_took_nothing_is_told(tmp_path: Path) -> None:
+    folder = write_release(tmp_path / "raw", cameras=("CAM_FRONT", "CAM_BACK"))
+    rows = json.loads((folder / "sample_data.json").read_text())
+    kept = [row for row in rows if "CAM_BACK" not in row["token"] or row["token"].startswith("data-1")]
+    (folder / "sample_data.json").write_text(json.dumps(kept))
+    manifest = prepare(tmp_path / "raw", tmp_path / "out", cameras=())
+    assert (tmp_path / "out" / "mot" / "seqmaps" / "val.txt").read_text() == "name\nscene-0003_CAM_FRONT\n"
+    assert manifest["splits"]["train"]["counts"]["sequences"] == 3
+    assert (
+        "2 sequences have no picture: train/scene-0001_CAM_BACK, val/scene-0003_CAM_BACK" in manifest["notes"]
+    )
+    kept = [row for row in rows if "CAM_BACK" not in row["token"]]
+    (folder / "sample_data.json").write_text(json.dumps(kept))
+    with pytest.raises(BadInput, match="--cameras: CAM_BACK: the release has no picture of it"):
+        prepare(tmp_path / "raw", tmp_path / "other", cameras=())
+
+
+def test_two_pictures_of_one_time_are_refused(tmp_path: Path) -> None:
+    folder = write_release(tmp_path / "raw")
+    rows = json.loads((folder / "sample_data.json").read_text())
+    rows[3]["timestamp"] = rows[2]["timestamp"]
+    (folder / "sample_data.json").write_text(json.dumps(rows))
+    with pytest.raises(BadInput, match=f"{START + STEPS[2]}: two pictures of scene-0001_CAM_FRONT have this"):
+        prepare(tmp_path / "raw", tmp_path / "out")
+
+
 def test_pictures_of_two_sizes_in_a_sequence_are_refused_with_the_token(tmp_path: Path) -> None:
     folder = write_release(tmp_path / "raw")
     rows = json.loads((folder / "sample_data.json").read_text())

@@ -16,7 +16,6 @@ from vistrain_trainer.data.nuscenes.tally import Tally
 from vistrain_trainer.data.ordered_work import each
 from vistrain_trainer.data.progress import Advance
 
-
 DECIMALS = 7
 """Of pixels: less than a millionth of one is lost."""
 

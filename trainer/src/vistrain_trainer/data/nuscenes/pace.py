@@ -28,14 +28,29 @@ class Pace:
     steps: int = 0
     uneven: dict[str, float] = field(default_factory=dict)
     """Mean rate of the sequences that are off the nominal one, by name."""
+    absent: list[str] = field(default_factory=list)
+    """Sequences without a picture."""
     gaps: list[tuple[str, str, int, float]] = field(default_factory=list)
     """Split, sequence, frame from 1 that comes late, seconds since the one before."""
 
     def add(self, split: str, sequence: str, timestamp: np.ndarray) -> None:
-        """Take up a sequence by the times of its pictures, in microseconds."""
+        """Take up a sequence by the times of its pictures, in microseconds.
+
+        Raises:
+            BadInput: a picture is not later than the one before.
+        """
+        if not len(timestamp):
+            self.absent.append(f"{split}/{sequence}")
         between = np.diff(timestamp) / 1e6
         if not len(between):
             return
+        if (between <= 0).any():
+            raise BadInput(
+                field="sample_data.json",
+                value=int(timestamp[int(np.argmin(between)) + 1]),
+                problem=f"two pictures of {sequence} have this timestamp",
+                remedy="correct or leave out one of them",
+            )
         self.seconds += float(between.sum())
         self.steps += len(between)
         rate = len(between) / float(between.sum())
@@ -74,6 +89,8 @@ class Pace:
 
     def notes(self) -> Iterator[str]:
         """What a reader should know."""
+        if self.absent:
+            yield f"{len(self.absent)} sequences have no picture: " + _some(self.absent)
         if self.uneven:
             yield (
                 f"{len(self.uneven)} sequences are off {self.fps} ± {TOLERANCE * self.fps:g} "

@@ -161,12 +161,21 @@ class _Preparation:
     def _pace(self) -> Pace:
         """The rate of the pictures, which MOT states."""
         release = self.release
+        pairs = [(split, row) for split, rows in self.scenes.scenes.items() for row in rows]
         pace = Pace(self.options.fps)
-        for split, rows in self.scenes.scenes.items():
-            for row in rows:
-                for camera in range(len(release.cameras)):
-                    times = release.frames.timestamp[self.source.frames(row, camera)]
-                    pace.add(split, sequence_name(release, row, camera), times)
+        for camera, name in enumerate(release.cameras):
+            pictures = 0
+            for split, row in pairs:
+                times = release.frames.timestamp[self.source.frames(row, camera)]
+                pace.add(split, sequence_name(release, row, camera), times)
+                pictures += len(times)
+            if not pictures:
+                raise BadInput(
+                    field="--cameras",
+                    value=name,
+                    problem="the release has no picture of it in the scenes of these splits",
+                    remedy="leave it out, or complete sample_data.json",
+                )
         if self.layout == "mot":
             pace.require()
         return pace
