@@ -18,8 +18,8 @@ import torch
 from support.zygote import zygote
 from vistrain_api.detector import DetectorTrainingSpec
 from vistrain_api.manifest import load
+from vistrain_trainer.data.classes import PRESETS
 from vistrain_trainer.data.synthetic import SyntheticOptions, make_synthetic
-from vistrain_trainer.data.world.catalogue import PRESETS
 from vistrain_trainer.detectors.yolox_model import YoloxModel, part_of
 from vistrain_trainer.engine.checkpoint import open_checkpoint
 

@@ -11,10 +11,10 @@ import pytest
 from typer.testing import CliRunner
 
 from vistrain_trainer.data import synthetic
+from vistrain_trainer.data.classes import PRESETS
 from vistrain_trainer.data.cli import app
 from vistrain_trainer.data.coco import CocoDetection
 from vistrain_trainer.data.synthetic import SyntheticOptions, make_synthetic
-from vistrain_trainer.data.world.catalogue import PRESETS
 from vistrain_trainer.errors import BadInput
 from vistrain_trainer.evaluation.slices import slices
 

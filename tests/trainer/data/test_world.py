@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from vistrain_trainer.data.classes import PRESETS
 from vistrain_trainer.data.world.cameras import RIG, make_rig
-from vistrain_trainer.data.world.catalogue import KINDS, PRESETS
+from vistrain_trainer.data.world.catalogue import KINDS
 from vistrain_trainer.data.world.pose import Pose
 from vistrain_trainer.data.world.projection import View, box_corners, image_box
 from vistrain_trainer.data.world.renderer import render

@@ -12,6 +12,8 @@ import msgspec
 from vistrain_trainer.errors import BadInput
 
 MANIFEST = "manifest.json"
+RESERVED = "reserved.json"
+"""Beside the manifest of a data set with a reserve: token of the scene by base name of each picture in it."""
 FORMAT_VERSION = 1
 
 Format = Literal["coco", "yolo", "mot", "nuscenes"]

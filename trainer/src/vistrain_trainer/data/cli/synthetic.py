@@ -9,8 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
+from vistrain_trainer.data.classes import PRESETS
 from vistrain_trainer.data.cli.progress import progress
-from vistrain_trainer.data.world.catalogue import PRESETS
 from vistrain_trainer.errors import BadInput
 
 _COCO = "Of --format coco: "

@@ -1,8 +1,10 @@
-"""The official splits of nuScenes: which scenes are for training, validation and testing."""
+"""The splits of nuScenes that have a name: which scenes are for training, validation and testing."""
 
 from __future__ import annotations
 
 from functools import cache
+
+import numpy as np
 
 from vistrain_trainer.errors import BadInput
 
@@ -24,8 +26,9 @@ _TEST = """
     844-846 932-933 935-943 1026-1043
 """
 _RUNS = {
+    # What the devkit calls mini_train and mini_val is the train and val of that version.
     "v1.0-trainval": {"train": _TRAIN, "val": _VAL},
-    "v1.0-mini": {"mini_train": "61 553 655 757 796 1077 1094 1100", "mini_val": "103 916"},
+    "v1.0-mini": {"train": "61 553 655 757 796 1077 1094 1100", "val": "103 916"},
     "v1.0-test": {"test": _TEST},
 }
 
@@ -42,9 +45,20 @@ def official(version: str) -> dict[str, tuple[str, ...]]:
             field="--version",
             value=version,
             problem="is no version of nuScenes",
-            remedy=f"choose from {', '.join(_RUNS)}",
+            remedy=f"choose from {', '.join(_RUNS)}, or name a file of splits",
         )
     return {split: _scenes(runs) for split, runs in _RUNS[version].items()}
+
+
+@cache
+def custom_560_140() -> dict[str, tuple[str, ...]]:
+    """The custom cut of v1.0-trainval: train and val out of the official train; the official val is test.
+
+    The order is that of the draw.
+    """
+    lists = official("v1.0-trainval")
+    drawn = np.random.RandomState(42).permutation(lists["train"]).tolist()
+    return {"train": tuple(drawn[:560]), "val": tuple(drawn[560:]), "test": lists["val"]}
 
 
 def _scenes(runs: str) -> tuple[str, ...]:

@@ -7,20 +7,6 @@ from dataclasses import dataclass
 Colour = tuple[int, int, int]
 """Blue, green, red, 0–255."""
 
-PRESETS: dict[str, tuple[str, ...]] = {
-    "nuscenes-vehicles": (
-        "car",
-        "truck",
-        "trailer",
-        "bus",
-        "construction_vehicle",
-        "bicycle",
-        "motorcycle",
-    ),
-    "nuscenes-tracking": ("car", "truck", "bus", "trailer", "pedestrian", "motorcycle", "bicycle"),
-}
-"""Ordered class lists; the order is part of a data set's identity."""
-
 
 @dataclass(frozen=True)
 class Part:
