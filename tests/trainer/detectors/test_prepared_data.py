@@ -102,7 +102,7 @@ def accepted(volume: Path, tmp_path: Path) -> Callable[..., list[dict[str, str]]
 
 
 def by_hand(volume: Path, source: str, target: str, *left_out: str) -> dict[str, str]:
-    """An annotation file copied elsewhere, without some members of its images, and the split that names it."""
+    """An annotation file copied elsewhere, its images without some members, and the split that names it."""
     document = json.loads((volume / "coco" / "annotations" / f"{source}.json").read_text())
     for image in document["images"]:
         for name in left_out:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import shlex
 import shutil
@@ -13,6 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from vistrain_trainer.data.digests import sha256_of
 from vistrain_trainer.data.manifest import (
     MANIFEST,
     DatasetManifest,
@@ -124,13 +124,13 @@ def _write(options: SyntheticOptions, folder: Path, advance: Callable[[], None])
         split = "val" if number >= options.scenes - validation else "train"
         scenes[split].append(SceneRef(name=scene.name, token=scene.token))
         for path in write_scene(scene, cameras, options.seed, folder / PICTURES, splits[split]):
-            pictures[path.relative_to(folder).as_posix()] = _sha256(path)
+            pictures[path.relative_to(folder).as_posix()] = sha256_of(path)
             advance()
     for name, split_document in splits.items():
         path = folder / "annotations" / f"{name}.json"
         split_document.write(path)
         _flush(path)
-        files[path.relative_to(folder).as_posix()] = _sha256(path)
+        files[path.relative_to(folder).as_posix()] = sha256_of(path)
     of_pictures = digest_of(pictures)
     manifest = DatasetManifest(
         format="coco",
@@ -169,11 +169,6 @@ def _already_made(options: SyntheticOptions, out: Path) -> DatasetManifest | Non
         problem=f"the folder holds {held}",
         remedy="give a new folder, or remove this one first",
     )
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _flush(path: Path) -> None:

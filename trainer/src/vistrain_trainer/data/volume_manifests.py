@@ -13,6 +13,7 @@ from typing import Literal
 
 import msgspec
 
+from vistrain_trainer.data.digests import sha256_of
 from vistrain_trainer.data.manifest import MANIFEST, RESERVED, DatasetManifest, SceneRef, find, is_ours, read
 from vistrain_trainer.errors import BadInput
 
@@ -71,8 +72,7 @@ class FoundManifest:
         stated = self.manifest.files.get(path.relative_to(self.path.parent).as_posix())
         if stated is None:
             return "not listed"
-        with path.open("rb") as file:
-            return "as prepared" if hashlib.file_digest(file, "sha256").hexdigest() == stated else "changed"
+        return "as prepared" if sha256_of(path) == stated else "changed"
 
 
 class VolumeManifests:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from vistrain_trainer.data.cli.detections import detections
 from vistrain_trainer.data.cli.synthetic import synthetic
 
 app = typer.Typer(help="Make, look at and change datasets for training.", no_args_is_help=True)
@@ -15,3 +16,4 @@ def prepare() -> None:
 
 
 app.command()(synthetic)
+app.command()(detections)
