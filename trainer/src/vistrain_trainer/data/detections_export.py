@@ -121,11 +121,8 @@ def export_detections(
 def _base(options: ExportOptions, truth: MotTruth | CocoTruth) -> DatasetManifest:
     """The manifest without what is known only when all is written."""
     prepared = truth.manifest
-    described = "exactly the ground truth"
-    if options.drop or options.jitter:
-        described = (
-            f"the ground truth without {options.drop:.1%} of its boxes, jittered by {options.jitter:.1%}"
-        )
+    noise = [f"{options.drop:.1%} of the boxes are left out at random"] if options.drop else []
+    noise += [f"boxes are jittered by {options.jitter:.1%} of their sides"] if options.jitter else []
     return DatasetManifest(
         format="detections",
         command=options.command(),
@@ -143,7 +140,7 @@ def _base(options: ExportOptions, truth: MotTruth | CocoTruth) -> DatasetManifes
         image_size=None if prepared is None else prepared.image_size,
         seed=options.seed if options.drop or options.jitter else None,
         pictures=Pictures(mode="none", root=""),
-        notes=(f"detections made of {described}",),
+        notes=tuple(noise),
         splits={},
         files={},
         digest="",
