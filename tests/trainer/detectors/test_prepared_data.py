@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import errno
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -305,6 +307,21 @@ def test_a_manifest_that_cannot_be_used_is_refused(
     said = refused()
     assert says in said
     assert said.startswith(f"manifest.json: {volume}/coco/manifest.json: ")
+
+
+def test_a_manifest_that_may_not_be_read_is_refused(
+    refused: Start, volume: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_prepared(volume / "others", {"train": (7,)}, ())
+    whole = Path.read_bytes
+
+    def read_bytes(path: Path) -> bytes:
+        if path == volume / "others" / MANIFEST:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return whole(path)
+
+    monkeypatch.setattr(Path, "read_bytes", read_bytes)
+    assert "Permission denied. Make it readable for the trainer's user" in refused()
 
 
 def test_manifests_of_other_programs_are_passed_over(accepted: Start, volume: Path) -> None:

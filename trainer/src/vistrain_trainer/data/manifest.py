@@ -126,16 +126,18 @@ class _Maker(msgspec.Struct):
 
 
 def is_ours(path: Path) -> bool:
-    """Whether a file is a manifest of Vistrain, and not one of another program. A torn one counts as ours.
+    """Whether a file is a manifest of Vistrain, and not one of another program.
+
+    One that is torn, or that this user may not read, counts as ours: what it holds back is not known.
 
     Raises:
-        OSError: it cannot be read.
+        OSError: the volume failed.
     """
     try:
         return msgspec.json.decode(path.read_bytes(), type=_Maker).command.startswith("vistrain ")
     except msgspec.ValidationError:
         return False
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, PermissionError):
         return True
 
 
@@ -153,7 +155,8 @@ def read(path: Path) -> DatasetManifest:
             path, f"it is of format version {found.format_version}; this Vistrain reads {FORMAT_VERSION}"
         )
     except OSError as error:
-        raise _unusable(path, f"it cannot be read: {error.strerror}") from error
+        remedy = "Make it readable for the trainer's user (65532 in a pod), or prepare the data set again"
+        raise _unusable(path, f"it cannot be read: {error.strerror}", remedy) from error
     except msgspec.MsgspecError as error:
         raise _unusable(path, f"it is no manifest of this version of Vistrain: {error}") from error
 
@@ -180,5 +183,5 @@ def digest_of(files: Mapping[str, str]) -> str:
     return hashlib.sha256(lines.encode()).hexdigest()
 
 
-def _unusable(path: Path, problem: str) -> BadInput:
-    return BadInput(field=MANIFEST, value=str(path), problem=problem, remedy="Prepare the data set again")
+def _unusable(path: Path, problem: str, remedy: str = "Prepare the data set again") -> BadInput:
+    return BadInput(field=MANIFEST, value=str(path), problem=problem, remedy=remedy)
