@@ -248,6 +248,21 @@ def test_two_cuts_of_the_same_scenes_on_one_volume(refused: Start, accepted: Sta
     )
 
 
+def test_what_lies_elsewhere_on_the_volume_does_not_matter_to_prepared_data(
+    refused: Start, accepted: Start, volume: Path
+) -> None:
+    (volume / "others").mkdir()
+    (volume / "others" / MANIFEST).write_bytes(b'{"command": "vist')
+    train = {"annotations": "annotations/train.json", "images": "images"}
+    below: dict[str, Any] = {
+        "volume": {"claimName": "data", "subPath": "coco"},
+        "train": train,
+        "validation": train | {"annotations": "annotations/val.json"},
+    }
+    assert accepted(**below) == []
+    assert f"manifest.json: {volume}/others/manifest.json: " in refused()
+
+
 def test_a_sub_path_does_not_hide_the_reserve_from_a_file_by_hand(refused: Start, volume: Path) -> None:
     by_hand(volume, "test", "mine/train.json", *TOKENS)
     by_hand(volume, "val", "mine/val.json")
@@ -390,6 +405,10 @@ def test_what_is_put_on_the_volume_later_does_not_end_a_run_that_has_begun(
     recorded = (output / "preparations.json").read_bytes()
     (output / "result.json").unlink()
     write_prepared(volume / "later", SPLITS, ("train",))
+    seen = CliRunner().invoke(app, ["doctor", str(output), "--volume", f"data={volume}", "--json"])
+    found = {one["check"]: one for one in json.loads(seen.stdout)["findings"]}
+    assert found["reserve"]["severity"] == "warning"
+    assert found["reserve"]["symptom"].startswith("A new run would be refused: 12 of its 12 images are held")
     assert attempt(parse(stated), options) == 0
     assert (output / "preparations.json").read_bytes() == recorded
     (output / "result.json").unlink()

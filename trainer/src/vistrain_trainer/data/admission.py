@@ -60,8 +60,11 @@ def shared_scenes(splits: Mapping[str, CocoDetection], volume: VolumeManifests) 
         split = splits.get(name)
         shared = sorted(trained & set(split.scenes.scene)) if split is not None else []
         if split is not None and shared:
-            known = {token: scene.name for one in volume.found for token, scene in one.scenes.items()}
-            first = ", ".join(f"{known.get(token, 'scene')} ({token})" for token in shared[:3])
+            found = volume.beside(split.annotations)
+            known = {} if found is None else found.scenes
+            first = ", ".join(
+                f"{known[token].name} ({token})" if token in known else token for token in shared[:3]
+            )
             yield BadInput(
                 field=f"spec.dataset.{name}.annotations",
                 value=str(split.annotations),

@@ -76,7 +76,7 @@ class FoundManifest:
 
 
 class VolumeManifests:
-    """What the data sets on a volume say of themselves; each file is read once, when first asked for."""
+    """What the data sets on a volume say of themselves; each file is read once, and only when it matters."""
 
     def __init__(self, volume: Path, root: Path) -> None:
         """Name the folders.
@@ -87,26 +87,24 @@ class VolumeManifests:
         """
         self._volume = volume
         self._root = root
+        self._read: dict[Path, FoundManifest] = {}
         self._beside: dict[Path, FoundManifest | None] = {}
         self._states: dict[Path, State] = {}
 
-    @cached_property
-    def found(self) -> tuple[FoundManifest, ...]:
-        """The manifests in the volume and `DEPTH` levels below it or its sub-path, by path.
+    def below(self, folder: Path) -> list[FoundManifest]:
+        """The manifests in a folder and `DEPTH` levels below it.
 
         Raises:
             BadInput: one is torn, or of another version.
             OSError: the volume failed.
         """
-        paths = {*search(self._volume), *search(self._root)}
-        return tuple(FoundManifest(path, read(path)) for path in sorted(paths) if is_ours(path))
+        return [self._at(path) for path in search(folder) if is_ours(path)]
 
     def beside(self, path: Path) -> FoundManifest | None:
         """The manifest that a file belongs to. Raises BadInput when it is torn or of another version."""
         if path not in self._beside:
             at = find(path, self._volume)
-            known = next((one for one in self.found if one.path == at), None)
-            self._beside[path] = known or (None if at is None else FoundManifest(at, read(at)))
+            self._beside[path] = None if at is None else self._at(at)
         return self._beside[path]
 
     def state(self, path: Path) -> State:
@@ -123,16 +121,21 @@ class VolumeManifests:
         sub-path too; any other, which may be of pictures from anywhere, by all of the volume.
         """
         beside = self.beside(path)
-        others = [one for one in self.found if beside is None or one.path != beside.path]
-        if beside is None:
-            return tuple(others)
-        if self.state(path) == "as prepared":
-            others = [one for one in others if training and one.path.is_relative_to(self._root)]
-        return (beside, *others)
+        if self.state(path) != "as prepared":
+            found = [*self.below(self._volume), *self.below(self._root)]
+        else:
+            found = self.below(self._root) if training else []
+        judges = {one.path: one for one in ([] if beside is None else [beside]) + found}
+        return tuple(judges.values())
 
     def relative(self, path: Path) -> str:
         """A path as it is inside the volume."""
         return path.relative_to(self._volume).as_posix()
+
+    def _at(self, path: Path) -> FoundManifest:
+        if path not in self._read:
+            self._read[path] = FoundManifest(path, read(path))
+        return self._read[path]
 
 
 def search(root: Path) -> Iterator[Path]:

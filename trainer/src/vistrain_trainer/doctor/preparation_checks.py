@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 
 from vistrain_trainer.data import admission
 from vistrain_trainer.data.coco import CocoDetection
@@ -26,6 +27,14 @@ def _usable(case: ManifestCase) -> tuple[dict[str, CocoDetection], VolumeManifes
     return splits, manifests
 
 
+def _told(case: ManifestCase, fault: BadInput) -> Finding:
+    """A refusal; of a run that has begun, which is not asked again, a warning."""
+    found = refused(fault)
+    if case.folder is None or not (case.folder / "identity.json").exists():
+        return found
+    return replace(found, severity="warning", symptom=f"A new run would be refused: {fault.problem}")
+
+
 def _class_order(case: ManifestCase) -> Iterator[Finding]:
     splits, manifests = _usable(case)
     classes = case.manifest.spec.dataset.classes
@@ -35,7 +44,7 @@ def _class_order(case: ManifestCase) -> Iterator[Finding]:
         fault = admission.order_fault(classes, split, manifests)
         order = admission.ids_order(split)
         if fault is not None:
-            yield refused(fault)
+            yield _told(case, fault)
             return
         if manifests.beside(split.annotations) is None and order != tuple(classes):
             yield Finding(
@@ -52,13 +61,22 @@ def _class_order(case: ManifestCase) -> Iterator[Finding]:
 
 def _reserve(case: ManifestCase) -> Iterator[Finding]:
     splits, manifests = _usable(case)
-    if manifests is not None:
-        yield from map(refused, admission.reserve_faults(splits, manifests))
+    if manifests is None:
+        return
+    try:
+        for fault in admission.reserve_faults(splits, manifests):
+            yield _told(case, fault)
+    except BadInput as unknown:  # a manifest elsewhere is faulty, or the names of the reserve are gone
+        yield _told(case, unknown)
 
 
 def _prepared(case: ManifestCase) -> Iterator[Finding]:
     for name, split in case.readable().items():
-        beside = case.data_manifests.beside(split.annotations)
+        try:
+            beside = case.data_manifests.beside(split.annotations)
+        except BadInput as fault:
+            yield _told(case, fault)
+            return
         if beside is None or case.data_manifests.state(split.annotations) != "changed":
             continue
         prepared = beside.manifest.splits.get(split.annotations.stem)
@@ -81,7 +99,8 @@ def _size(images: int, boxes: int) -> str:
 def _splits(case: ManifestCase) -> Iterator[Finding]:
     splits, manifests = _usable(case)
     if manifests is not None:
-        yield from map(refused, admission.shared_scenes(splits, manifests))
+        for fault in admission.shared_scenes(splits, manifests):
+            yield _told(case, fault)
     if not {"train", "validation"} <= splits.keys():
         return
     train, validation = splits["train"], splits["validation"]
