@@ -14,6 +14,7 @@ from vistrain_trainer.data import synthetic
 from vistrain_trainer.data.classes import PRESETS
 from vistrain_trainer.data.cli import app
 from vistrain_trainer.data.coco import CocoDetection
+from vistrain_trainer.data.manifest import MANIFEST, read
 from vistrain_trainer.data.synthetic import SyntheticOptions, make_synthetic
 from vistrain_trainer.errors import BadInput
 from vistrain_trainer.evaluation.slices import slices
@@ -52,20 +53,22 @@ def test_files_are_a_function_of_seed_and_options(made: Path, tmp_path: Path) ->
     again = make_synthetic(OPTIONS, tmp_path / "again")
     assert contents(tmp_path / "again") == contents(made)
     other = make_synthetic(replaced(seed=1), tmp_path / "other")
-    assert other["digest"] != again["digest"]
+    assert other.digest != again.digest
     assert not set(contents(tmp_path / "other").values()) & set(contents(made).values())
 
 
 def test_the_folder_reads_as_a_dataset(made: Path) -> None:
-    manifest = json.loads((made / "manifest.json").read_text())
-    assert manifest["classes"] == list(OPTIONS.classes)
-    assert manifest["command"].startswith("vistrain prepare synthetic --scenes 5 --samples 2")
+    manifest = read(made / MANIFEST)
+    assert (manifest.format, manifest.source.kind) == ("coco", "synthetic")
+    assert (manifest.classes, manifest.cameras, manifest.seed) == (OPTIONS.classes, ("CAM_FRONT",), 0)
+    assert manifest.command.startswith("vistrain prepare synthetic --scenes 5 --samples 2")
     for name, images in (("train", 8), ("val", 2)):
         data = CocoDetection(made / "annotations" / f"{name}.json", made / "images", OPTIONS.classes)
         data.verify_images()
-        assert len(data) == images == manifest["counts"][name]["images"]
-        assert data.annotation_count == manifest["counts"][name]["annotations"]
-        assert sum(manifest["counts"][name]["perClass"].values()) == data.annotation_count
+        counts = manifest.splits[name].counts
+        assert len(data) == images == counts.images
+        assert data.annotation_count == counts.annotations == sum(counts.per_class.values())
+        assert manifest.files[f"annotations/{name}.json"] == contents(made)[f"annotations/{name}.json"]
         assert all(data.read_image(index).shape == (96, 160, 3) for index in range(len(data)))
 
 
@@ -83,8 +86,15 @@ def test_annotations_say_what_an_evaluation_slices_by(made: Path) -> None:
 
 def test_no_scene_is_in_two_splits(made: Path) -> None:
     scenes = [
-        {image["scene"] for image in json.loads((made / "annotations" / name).read_text())["images"]}
-        for name in ("train.json", "val.json")
+        {
+            (image["scene"], image["scene_token"])
+            for image in json.loads((made / "annotations" / f"{name}.json").read_text())["images"]
+        }
+        for name in ("train", "val")
+    ]
+    splits = read(made / MANIFEST).splits
+    assert scenes == [
+        {(scene.name, scene.token) for scene in splits[name].scenes} for name in ("train", "val")
     ]
     assert scenes[0].isdisjoint(scenes[1])
     assert len(scenes[0]) == 4
@@ -93,7 +103,7 @@ def test_no_scene_is_in_two_splits(made: Path) -> None:
 
 def test_a_made_folder_is_left_as_it_is_and_another_never_overwritten(made: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in made.rglob("*")}
-    assert make_synthetic(OPTIONS, made)["digest"]
+    assert make_synthetic(OPTIONS, made) == read(made / MANIFEST)
     assert {path: path.stat().st_mtime_ns for path in made.rglob("*")} == before
     with pytest.raises(BadInput, match="give a new folder, or remove this one first"):
         make_synthetic(replaced(seed=1), made)

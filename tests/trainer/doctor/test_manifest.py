@@ -37,6 +37,9 @@ def test_without_volumes_it_is_said_what_was_not_looked_at(diagnose, tmp_path):
         "data",
         "coco-info",
         "images-folder",
+        "class-order",
+        "reserve",
+        "prepared",
         "splits",
         "disk",
         "resume",
@@ -340,7 +343,7 @@ def test_what_is_no_manifest_is_refused(tmp_path, text):
 
 
 def test_a_manifest_is_examined_without_torch(diagnose, tmp_path, volumes):
-    assert len(MANIFEST_CHECKS) == 12
+    assert len(MANIFEST_CHECKS) == 15
     diagnose()
     code = (
         "import sys; from vistrain_trainer.cli.app import app; from typer.testing import CliRunner\n"

@@ -142,6 +142,9 @@ class TinyTask:
     def identity(self) -> Mapping[str, Any]:
         return {"data": self._data, "classes": ["square"]}
 
+    def preparations(self) -> Sequence[Mapping[str, Any]]:
+        return []
+
     def batches(self, first: int, end: int) -> TinyBatches:
         self.batches_from = first
         return TinyBatches(first, end, self._size)

@@ -13,6 +13,7 @@ import numpy as np
 
 from vistrain_trainer.data import coco_file
 from vistrain_trainer.data.coco_file import ImageRecord
+from vistrain_trainer.data.coco_scenes import read_scenes
 from vistrain_trainer.data.images import decode
 from vistrain_trainer.errors import BadInput
 
@@ -58,6 +59,7 @@ class CocoDetection:
         self.category_ids = coco_file.read_categories(document, self.classes, self._path, at)
         self.class_index = {category: index for index, category in enumerate(self.category_ids)}
         self.images = coco_file.read_images(document, self._path, at)
+        self.scenes = read_scenes(document, self.images, self._path, at)
         self._expect("expectImages", expect_images, len(self.images), "images")
         self._expect("expectAnnotations", expect_annotations, len(document["annotations"]), "annotations")
         found = coco_file.read_annotations(document, self.images, self.class_index, self._path, at)
@@ -84,6 +86,11 @@ class CocoDetection:
     def crowds(self, index: int) -> np.ndarray:
         """(n, 5) float32 rows of the crowd boxes, as :meth:`labels`."""
         return self._crowds.rows(index)
+
+    @property
+    def annotations(self) -> Path:
+        """The annotation file."""
+        return self._path
 
     def image_path(self, index: int) -> Path:
         """Where the image file is."""

@@ -15,6 +15,7 @@ class Purpose(IntEnum):
     WORLD = 3
     NOISE = 4
     SIZE = 5
+    DETECTIONS = 7
 
 
 def generator(seed: int, purpose: Purpose, *counters: int) -> np.random.Generator:

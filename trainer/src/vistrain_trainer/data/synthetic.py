@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
+import contextlib
 import os
 import shlex
 import shutil
@@ -13,13 +12,26 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from vistrain_trainer.data.digests import sha256_of
+from vistrain_trainer.data.manifest import (
+    MANIFEST,
+    DatasetManifest,
+    ImageSize,
+    Pictures,
+    SceneRef,
+    Source,
+    SplitRecord,
+    digest_of,
+    encode,
+    read,
+)
 from vistrain_trainer.data.world.cameras import RIG, make_rig
 from vistrain_trainer.data.world.catalogue import KINDS
 from vistrain_trainer.data.world.coco import CocoSplit, write_scene
 from vistrain_trainer.data.world.simulation import make_scene
 from vistrain_trainer.errors import BadInput
 
-MANIFEST = "manifest.json"
+PICTURES = "images"
 VALIDATION_SHARE = 0.2
 """Share of the scenes, the last ones, that are for validation."""
 
@@ -69,7 +81,7 @@ class SyntheticOptions:
 
 def make_synthetic(
     options: SyntheticOptions, out: Path, advance: Callable[[], None] = lambda: None
-) -> dict[str, Any]:
+) -> DatasetManifest:
     """Make a dataset in ``out`` and give its manifest; the folder appears only when whole.
 
     A folder that already holds exactly this dataset is left as it is. Scenes are split, not pictures.
@@ -100,61 +112,63 @@ def make_synthetic(
     return manifest
 
 
-def _write(options: SyntheticOptions, folder: Path, advance: Callable[[], None]) -> dict[str, Any]:
+def _write(options: SyntheticOptions, folder: Path, advance: Callable[[], None]) -> DatasetManifest:
     cameras = make_rig(options.cameras, options.height, options.width)
     validation = max(1, round(options.scenes * VALIDATION_SHARE))
     splits = {"train": CocoSplit(options.classes), "val": CocoSplit(options.classes)}
-    scenes: dict[str, list[str]] = {"train": [], "val": []}
-    digest = hashlib.sha256()
+    scenes: dict[str, list[SceneRef]] = {"train": [], "val": []}
+    pictures: dict[str, str] = {}
+    files: dict[str, str] = {}
     for number in range(options.scenes):
         scene = make_scene(options.seed, number, options.samples, options.classes)
         split = "val" if number >= options.scenes - validation else "train"
-        scenes[split].append(scene.name)
-        for path in write_scene(scene, cameras, options.seed, folder / "images", splits[split]):
-            _add(digest, folder, path)
+        scenes[split].append(SceneRef(name=scene.name, token=scene.token))
+        for path in write_scene(scene, cameras, options.seed, folder / PICTURES, splits[split]):
+            pictures[path.relative_to(folder).as_posix()] = sha256_of(path)
             advance()
     for name, split_document in splits.items():
         path = folder / "annotations" / f"{name}.json"
         split_document.write(path)
         _flush(path)
-        _add(digest, folder, path)
-    manifest = {
-        "format": "coco",
-        "command": options.command(),
-        "version": version("vistrain-trainer"),
-        "classes": list(options.classes),
-        "cameras": list(options.cameras),
-        "imageSize": {"height": options.height, "width": options.width},
-        "seed": options.seed,
-        "scenes": scenes,
-        "counts": {name: document.counts() for name, document in splits.items()},
-        "digest": digest.hexdigest(),
-    }
-    (folder / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n")
+        files[path.relative_to(folder).as_posix()] = sha256_of(path)
+    of_pictures = digest_of(pictures)
+    manifest = DatasetManifest(
+        format="coco",
+        command=options.command(),
+        version=version("vistrain-trainer"),
+        source=Source(kind="synthetic"),
+        classes=options.classes,
+        cameras=options.cameras,
+        image_size=ImageSize(height=options.height, width=options.width),
+        seed=options.seed,
+        splits={
+            name: SplitRecord(counts=document.counts(), scenes=tuple(scenes[name]))
+            for name, document in splits.items()
+        },
+        pictures=Pictures(mode="own", root=PICTURES, digest=of_pictures),
+        files=files,
+        digest=digest_of({**files, PICTURES: of_pictures}),
+    )
+    (folder / MANIFEST).write_bytes(encode(manifest))
     _flush(folder / MANIFEST)
     return manifest
 
 
-def _already_made(options: SyntheticOptions, out: Path) -> dict[str, Any] | None:
+def _already_made(options: SyntheticOptions, out: Path) -> DatasetManifest | None:
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return None
-    try:
-        manifest: dict[str, Any] = json.loads((out / MANIFEST).read_text())
-    except (OSError, ValueError):
-        manifest = {}
-    if (manifest.get("command"), manifest.get("version")) == (options.command(), version("vistrain-trainer")):
-        return manifest
+    held = "something else"
+    with contextlib.suppress(BadInput):
+        made = read(out / MANIFEST)
+        if (made.command, made.version) == (options.command(), version("vistrain-trainer")):
+            return made
+        held = made.command
     raise BadInput(
         field="--out",
         value=str(out),
-        problem=f"the folder holds {manifest.get('command', 'something else')}",
+        problem=f"the folder holds {held}",
         remedy="give a new folder, or remove this one first",
     )
-
-
-def _add(digest: Any, folder: Path, path: Path) -> None:
-    digest.update(f"{path.relative_to(folder)}\0".encode())
-    digest.update(hashlib.sha256(path.read_bytes()).digest())
 
 
 def _flush(path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from vistrain_api.augmentation import Augmentation
 from vistrain_api.dataset import DetectionDataset, DetectionSplit
 from vistrain_api.detector import DetectorTrainingSpec
 from vistrain_api.model import InputSize
+from vistrain_trainer.data import admission, preparation
 from vistrain_trainer.data.augmentation import AugmentationSettings
 from vistrain_trainer.data.cache import ImageCache
 from vistrain_trainer.data.coco import CocoDetection
@@ -21,6 +23,7 @@ from vistrain_trainer.data.fitted import FittedImages
 from vistrain_trainer.data.loader import BatchIterator, TrainingBatch, training_batches
 from vistrain_trainer.data.samples import TrainingSamples
 from vistrain_trainer.data.stream import Heights, SampleStream
+from vistrain_trainer.data.volume_manifests import VolumeManifests
 from vistrain_trainer.engine.task import TaskContext
 from vistrain_trainer.engine.volumes import Volumes
 from vistrain_trainer.errors import BadInput
@@ -104,24 +107,28 @@ class DetectionData:
     """The checked splits of a run, read once; the images stay on disk, or where the cache keeps them."""
 
     def __init__(self, spec: DetectorTrainingSpec, size: InputSize, context: TaskContext) -> None:
-        """Read the annotations and see that every image is there.
+        """Read the annotations, see that every image is there, and that the run may use it.
+
+        A run that was begun before may: its data are those it was begun with, whatever another has put on the
+        volume since.
 
         Raises:
-            BadInput: a volume, file, image, class or count is not as stated, or the cache does not fit.
+            BadInput: a volume, file, image, class or count is not as stated, the order of the classes is not
+                that of the data, pictures are held back or of two splits, or the cache does not fit.
         """
         dataset = spec.dataset
-        root = context.volumes.folder(
-            dataset.volume.claim_name, "spec.dataset.volume.claimName", dataset.volume.sub_path
-        )
-        self.train = FittedImages(_split(dataset, dataset.train, root, "train"), size.height, size.width)
-        self.validation = FittedImages(
-            _split(dataset, dataset.validation, root, "validation"), size.height, size.width
-        )
-        self.test = (
-            None
-            if dataset.test is None
-            else FittedImages(_split(dataset, dataset.test, root, "test"), size.height, size.width)
-        )
+        root = _root(dataset, context.volumes)
+        stated = {"train": dataset.train, "validation": dataset.validation, "test": dataset.test}
+        self._splits = {
+            name: _split(dataset, split, root, name) for name, split in stated.items() if split is not None
+        }
+        self._manifests = _manifests(dataset, context.volumes)
+        if not context.begun:
+            for fault in admission.faults(dataset.classes, self._splits, self._manifests):
+                raise fault
+        fitted = {name: FittedImages(split, size.height, size.width) for name, split in self._splits.items()}
+        self.train, self.validation = fitted["train"], fitted["validation"]
+        self.test = fitted.get("test")
         multiscale = spec.augmentation.multiscale
         self.stream = SampleStream(
             images=len(self.train),
@@ -145,8 +152,12 @@ class DetectionData:
 
     def digests(self) -> dict[str, str]:
         """Digest of the annotations by split."""
-        splits = {"train": self.train, "validation": self.validation, "test": self.test}
-        return {name: split.dataset.digest for name, split in splits.items() if split is not None}
+        return {name: split.digest for name, split in self._splits.items()}
+
+    def preparations(self) -> list[dict[str, Any]]:
+        """How the data were prepared, as far as manifests on the volume tell."""
+        files = {name: split.annotations for name, split in self._splits.items()}
+        return preparation.record(files, self._manifests)
 
     def training_batches(self, from_step: int, to_step: int, *, pin_memory: bool) -> DetectionBatches:
         """Batches of the positions [from_step, to_step); workers start in the call."""
@@ -172,7 +183,8 @@ def read_split(dataset: DetectionDataset, name: str, volumes: Volumes) -> CocoDe
         volumes: where its claim is.
 
     Raises:
-        BadInput: there is no such split; a volume, file, image, class or count is not as stated.
+        BadInput: there is no such split; a volume, file, image, class or count is not as stated, or the order
+            of the classes is not that of the data.
     """
     splits = {"train": dataset.train, "validation": dataset.validation, "test": dataset.test}
     split = splits.get(name)
@@ -183,8 +195,11 @@ def read_split(dataset: DetectionDataset, name: str, volumes: Volumes) -> CocoDe
             problem=f"the manifest states no spec.dataset.{name}" if name in splits else "unknown",
             remedy=f"Say one of {', '.join(key for key, value in splits.items() if value is not None)}",
         )
-    root = volumes.folder(dataset.volume.claim_name, "spec.dataset.volume.claimName", dataset.volume.sub_path)
-    return _split(dataset, split, root, name)
+    read = _split(dataset, split, _root(dataset, volumes), name)
+    fault = admission.order_fault(dataset.classes, read, _manifests(dataset, volumes))
+    if fault is not None:
+        raise fault
+    return read
 
 
 def settings(augmentation: Augmentation) -> AugmentationSettings:
@@ -202,6 +217,16 @@ def settings(augmentation: Augmentation) -> AugmentationSettings:
         shear=augmentation.shear,
         scale=(augmentation.scale.min, augmentation.scale.max),
     )
+
+
+def _root(dataset: DetectionDataset, volumes: Volumes) -> Path:
+    volume = dataset.volume
+    return volumes.folder(volume.claim_name, "spec.dataset.volume.claimName", volume.sub_path)
+
+
+def _manifests(dataset: DetectionDataset, volumes: Volumes) -> VolumeManifests:
+    whole = volumes.folder(dataset.volume.claim_name, "spec.dataset.volume.claimName")
+    return VolumeManifests(whole, _root(dataset, volumes))
 
 
 def _split(dataset: DetectionDataset, split: DetectionSplit, root: Path, name: str) -> CocoDetection:

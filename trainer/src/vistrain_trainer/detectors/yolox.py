@@ -56,6 +56,10 @@ class YoloxTask:
         """Digests of the splits' annotations, and the classes in order."""
         return {"data": self._data.digests(), "classes": list(self._classes)}
 
+    def preparations(self) -> Sequence[Mapping[str, Any]]:
+        """How the splits were prepared, as far as manifests on the volume tell."""
+        return self._data.preparations()
+
     def batches(self, first: int, end: int) -> DetectionBatches:
         """Batches of the positions [first, end); workers are forked in the call."""
         return self._data.training_batches(first, end, pin_memory=self._context.pin_memory)

@@ -72,41 +72,6 @@ def _folder_of(name: str, root: Path) -> str | None:
     return None
 
 
-def _splits(case: ManifestCase) -> Iterator[Finding]:
-    splits = case.readable()
-    if not {"train", "validation"} <= splits.keys():
-        return
-    train, validation = splits["train"], splits["validation"]
-    field = "spec.dataset.validation.annotations"
-    shared = _paths(train) & _paths(validation)
-    if shared:
-        yield Finding(
-            severity="warning",
-            field=field,
-            symptom=f"{len(shared)} of {len(validation)} validation images are trained on: metrics look "
-            "better than they are",
-            cause="train and validation name the same annotation file"
-            if case.stated_splits["train"].annotations == case.stated_splits["validation"].annotations
-            else f"train and validation list the same images, such as {min(shared)}",
-            remedy="Name an annotation file of images that are not trained on",
-        )
-    elif len(validation) > len(train):
-        yield Finding(
-            severity="warning",
-            field=field,
-            symptom=f"Fewer images are trained on ({len(train)}) than judged on ({len(validation)})",
-            cause="The annotation files of train and validation have most likely changed places: "
-            f"train is {case.stated_splits['train'].annotations}, validation "
-            f"{case.stated_splits['validation'].annotations}",
-            remedy="Exchange spec.dataset.train and spec.dataset.validation; state expectImages in both, and "
-            "a wrong file is refused",
-        )
-
-
-def _paths(split: CocoDetection) -> set[str]:
-    return {os.path.normpath(split.image_path(index)) for index in range(len(split))}
-
-
 CHECKS = (
     Check(
         "data",
@@ -125,11 +90,5 @@ CHECKS = (
         "the image folders, with `--volume`",
         "images that are looked for under the wrong folder, and the right one",
         _images,
-    ),
-    Check(
-        "splits",
-        "the images of train and validation, with `--volume`",
-        "validation images that are trained on; train and validation that have changed places",
-        _splits,
     ),
 )

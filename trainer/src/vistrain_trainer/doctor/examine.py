@@ -12,6 +12,7 @@ from vistrain_api.manifest import ManifestError, parse, read_yaml
 from vistrain_trainer.doctor import (
     content_checks,
     data_checks,
+    preparation_checks,
     refusal,
     run_checks,
     settings_checks,
@@ -29,6 +30,7 @@ from vistrain_trainer.errors import BadInput
 MANIFEST_CHECKS = (
     *settings_checks.CHECKS,
     *data_checks.CHECKS,
+    *preparation_checks.CHECKS,
     *volume_checks.CHECKS,
     *weights_checks.CHECKS,
 )

@@ -11,6 +11,7 @@ from vistrain_api.dataset import DetectionSplit
 from vistrain_api.detector import DetectorTraining
 from vistrain_api.initialization import CheckpointRef
 from vistrain_trainer.data.coco import CocoDetection
+from vistrain_trainer.data.volume_manifests import VolumeManifests
 from vistrain_trainer.doctor.finding import Unseen
 from vistrain_trainer.engine import source_run
 from vistrain_trainer.engine.volumes import Volumes
@@ -44,6 +45,13 @@ class ManifestCase:
         """The folder that the data set's paths are relative to. Raises Unseen, BadInput."""
         volume = self.manifest.spec.dataset.volume
         return self.claim(volume.claim_name, "spec.dataset.volume.claimName", volume.sub_path)
+
+    @cached_property
+    def data_manifests(self) -> VolumeManifests:
+        """The manifests on the data set's volume. Raises Unseen, BadInput."""
+        volume = self.manifest.spec.dataset.volume
+        whole = self.claim(volume.claim_name, "spec.dataset.volume.claimName")
+        return VolumeManifests(whole, self.data_root)
 
     @property
     def run_folder(self) -> Path:

@@ -6,7 +6,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vistrain_api.detector import DetectorTraining
-from vistrain_trainer.doctor import data_checks, settings_checks, volume_checks, weights_checks
+from vistrain_trainer.doctor import (
+    data_checks,
+    preparation_checks,
+    settings_checks,
+    volume_checks,
+    weights_checks,
+)
 from vistrain_trainer.doctor.finding import Check, Finding, refused
 from vistrain_trainer.doctor.manifest_case import ManifestCase
 from vistrain_trainer.engine.files import as_storage_fault
@@ -21,6 +27,7 @@ _LEFT_OUT = {"coco-info"}
 _OF_THE_POD = {"memory", "shared-memory"}
 _CHECKS: tuple[Check[ManifestCase], ...] = (
     *data_checks.CHECKS,
+    *preparation_checks.CHECKS,
     *volume_checks.CHECKS,
     *weights_checks.CHECKS,
     *settings_checks.CHECKS,

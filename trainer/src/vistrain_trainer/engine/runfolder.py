@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,8 @@ from vistrain_trainer.engine.files import replace_file, storage_faults
 from vistrain_trainer.errors import BadInput
 
 _IDENTITY, _RESULT = "identity.json", "result.json"
+PREPARATIONS = "preparations.json"
+"""How the run's data were prepared."""
 _UNWRITABLE = {
     errno.EACCES,
     errno.EPERM,
@@ -89,8 +91,18 @@ class RunFolder:
         stored = self._read(_IDENTITY)
         return dict(stored["resolved"]) if stored else {}
 
-    def claim(self, task: Mapping[str, Any], resolved: Mapping[str, Any]) -> None:
+    def claim(
+        self,
+        task: Mapping[str, Any],
+        resolved: Mapping[str, Any],
+        preparations: Callable[[], Sequence[Mapping[str, Any]]] = tuple,
+    ) -> None:
         """Record what the run is, at its first start; later, check that its data are the same.
+
+        Args:
+            task: what must stay the same.
+            resolved: what was decided.
+            preparations: tells how the data were prepared; asked at the first start only.
 
         Raises:
             BadInput: the data set or its classes have changed since the run began.
@@ -114,6 +126,9 @@ class RunFolder:
             "task": task,
             "resolved": dict(resolved),
         }
+        told = list(preparations())
+        if told:
+            replace_file(self.path / PREPARATIONS, json.dumps(told, indent=1).encode() + b"\n")
         replace_file(self.path / "manifest.yaml", _manifest_text(self.manifest))
         replace_file(self.path / _IDENTITY, json.dumps(identity, indent=1).encode() + b"\n")
 

@@ -72,6 +72,7 @@ def prepare(
         pin_memory=machine.device.type == "cuda",
         cache_folder=options.cache_folder,
         note=tell,
+        begun=bool(resolved),
     )
     task = task_for(manifest, context)
     schedule = manifest.spec.schedule

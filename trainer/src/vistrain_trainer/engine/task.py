@@ -4,7 +4,8 @@ A task is made by `vistrain_trainer.detectors.task_for(manifest, context) -> Tas
 annotations and checks them (BadInput), builds no model and starts no worker. The engine then calls, in this
 order:
 
-1. `steps_per_epoch`, `identity()`: to find the run folder's checkpoint;
+1. `steps_per_epoch`, `identity()`, and at the first start `preparations()`: what the run folder is compared
+   with, and records;
 2. `batches(first, end)`: early, since workers are forked there, and again where the run leaves the plan's
    order (a phase stopped early, a roll-back);
 3. `build()`, while the workers make their first batches;
@@ -45,6 +46,8 @@ class TaskContext:
     """Folder for what runs of the same data may share, beside the run folders; None for none."""
     note: Callable[[str], None] = lambda _: None
     """Tells a person something worth knowing about the run."""
+    begun: bool = False
+    """Whether the run was begun before, so that `identity()` is compared with what it was begun with."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +97,10 @@ class Task(Protocol):
 
     def identity(self) -> Mapping[str, Any]:
         """JSON values recorded with the run and refused when they change: data digest, classes."""
+        ...
+
+    def preparations(self) -> Sequence[Mapping[str, Any]]:
+        """JSON values that tell how the data were prepared: recorded at the first start, never compared."""
         ...
 
     def batches(self, first: int, end: int) -> Batches:

@@ -57,7 +57,7 @@ def train(
     """Train from the newest checkpoint to the end. Raises what ends it early (see engine.failures)."""
     prepared = prepare(manifest, options, folder.resolved(), board, make_task)
     request.raise_if_requested()
-    folder.claim(prepared.task.identity(), {"precision": prepared.precision})
+    folder.claim(prepared.task.identity(), {"precision": prepared.precision}, prepared.task.preparations)
     store = CheckpointStore(folder.path / "checkpoints")
     store.prepare()
     found = find_checkpoint(store, manifest.spec.checkpoint.volume.claim_name, board)

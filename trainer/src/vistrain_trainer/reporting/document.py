@@ -6,6 +6,8 @@ import json
 from dataclasses import asdict
 from typing import Any
 
+import msgspec
+
 from vistrain_trainer.reporting.bests import best_epochs
 from vistrain_trainer.reporting.report import Report
 from vistrain_trainer.reporting.stability import stability
@@ -66,6 +68,7 @@ def document(report: Report) -> dict[str, Any]:
         "environment": dict(facts.facts),
         "thresholds": dict(facts.thresholds),
         "digests": dict(facts.digests),
+        "preparations": [msgspec.to_builtins(one) for one in history.preparations],
         "classes": list(facts.classes),
     }
 

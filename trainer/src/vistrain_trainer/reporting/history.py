@@ -17,7 +17,8 @@ from vistrain_api.detector import DetectorTraining
 from vistrain_api.manifest import ManifestError, load
 from vistrain_api.protocol import Progress
 from vistrain_api.status import RunStatus
-from vistrain_trainer.engine.runfolder import RunFolder
+from vistrain_trainer.data.preparation import Preparation, read_record
+from vistrain_trainer.engine.runfolder import PREPARATIONS, RunFolder
 from vistrain_trainer.errors import BadInput
 from vistrain_trainer.reporting.attempts import Attempt, Interruption, interruptions, read_attempts
 from vistrain_trainer.reporting.curves import LOSS, is_metric, read_epochs, read_phases, read_steps
@@ -48,6 +49,8 @@ class History:
     """status.yaml; none when it is missing or torn."""
     data: Mapping[str, Any]
     """What the run's data are: classes, digests. Empty when it was not recorded yet."""
+    preparations: tuple[Preparation, ...]
+    """How the data were prepared; empty where nothing on their volume told."""
     resolved: Mapping[str, Any]
     """What was decided at the first start, such as the precision."""
     spec_digest: str
@@ -145,6 +148,8 @@ def read_history(folder: Path) -> History:
         steps = read_steps(folder / "log.jsonl")
     status, notes = _status(folder / "status.yaml")
     identity = _identity(folder / "identity.json")
+    with _readable(folder / PREPARATIONS):
+        preparations = read_record(folder / PREPARATIONS)
     result = _result(folder, manifest)
     ends = [series.at[-1] for series in steps.values() if series.at]
     ends += [int(point.value) for point in (epochs.get("step", _EMPTY).last,) if point is not None]
@@ -166,6 +171,7 @@ def read_history(folder: Path) -> History:
         manifest=manifest,
         status=status,
         data=MappingProxyType(identity["task"]),
+        preparations=preparations,
         resolved=MappingProxyType(identity["resolved"]),
         spec_digest=identity["specDigest"],
         outcome=result,

@@ -14,7 +14,7 @@ _TABLES: tuple[tuple[str, tuple[str, ...]], ...] = (
 )
 _END: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Attempts", ("attempts", "interruptions")),
-    ("Doing it again", ("environment", "thresholds", "digests", "checkpoints")),
+    ("Doing it again", ("environment", "thresholds", "digests", "dataset", "checkpoints")),
 )
 
 

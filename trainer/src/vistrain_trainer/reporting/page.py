@@ -82,6 +82,7 @@ _OF_RUN = (
     "environment",
     "thresholds",
     "digests",
+    "dataset",
     "checkpoints",
 )
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from vistrain_trainer.reporting.data_facts import data_facts
 from vistrain_trainer.reporting.history import History
 from vistrain_trainer.reporting.tables import Column, Table
 
@@ -25,6 +26,8 @@ class Provenance:
     """What counted as a detection, by field of the manifest."""
     digests: Mapping[str, str]
     """Of the splits' annotations, the spec and the last checkpoint."""
+    dataset: Mapping[str, str]
+    """How the data were prepared; empty where nothing on their volume told."""
     classes: tuple[str, ...]
     manifest: str
     """The text of manifest.yaml."""
@@ -71,6 +74,7 @@ def provenance(history: History) -> Provenance:
         facts=facts,
         thresholds={key: evaluation[key] for key in ("confidence", "nmsIou", "maxDetections")},
         digests=digests,
+        dataset=data_facts(history.preparations),
         classes=tuple(map(str, history.data.get("classes", spec.dataset.classes))),
         manifest=(history.folder / "manifest.yaml").read_text(encoding="utf-8"),
     )

@@ -86,6 +86,7 @@ class Report:
             "environment": facts_table("Environment", self.provenance.facts),
             "thresholds": facts_table("Thresholds of the evaluation", self.provenance.thresholds),
             "digests": facts_table("Digests", self.provenance.digests),
+            "dataset": facts_table("How the data were prepared", self.provenance.dataset),
         }
         for one in self.judgements:
             found[f"classes-{one.split}"] = one.classes

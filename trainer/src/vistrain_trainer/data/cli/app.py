@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from vistrain_trainer.data.cli.detections import detections
 from vistrain_trainer.data.cli.nuscenes import nuscenes
 from vistrain_trainer.data.cli.synthetic import synthetic
 
@@ -17,3 +18,4 @@ def prepare() -> None:
 
 app.command()(synthetic)
 app.command()(nuscenes)
+app.command()(detections)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import Annotated, Any
@@ -110,6 +109,7 @@ def synthetic(
 
 
 def _coco(out: Path, common: dict[str, Any], cameras: str, classes: str, *, as_json: bool) -> None:
+    from vistrain_trainer.data.manifest import encode
     from vistrain_trainer.data.synthetic import SyntheticOptions, make_synthetic
 
     options = SyntheticOptions(
@@ -118,12 +118,13 @@ def _coco(out: Path, common: dict[str, Any], cameras: str, classes: str, *, as_j
     with progress(f"rendering {options.pictures} pictures into {out}", options.pictures) as advance:
         manifest = make_synthetic(options, out, lambda: advance(1))
     if as_json:
-        typer.echo(json.dumps(manifest))
+        typer.echo(encode(manifest), nl=False)
         return
-    for name, counts in manifest["counts"].items():
-        per_class = ", ".join(f"{count} {kind}" for kind, count in counts["perClass"].items())
-        typer.echo(f"{name}: {counts['images']} images, {counts['annotations']} boxes ({per_class})")
-    typer.echo(f"{out}: digest {manifest['digest']}")
+    for name, split in manifest.splits.items():
+        counts = split.counts
+        per_class = ", ".join(f"{count} {kind}" for kind, count in counts.per_class.items())
+        typer.echo(f"{name}: {counts.images} images, {counts.annotations} boxes ({per_class})")
+    typer.echo(f"{out}: digest {manifest.digest}")
 
 
 def _release(out: Path, given: dict[str, Any], cameras: str, *, as_json: bool) -> None:

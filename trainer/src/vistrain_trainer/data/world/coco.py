@@ -11,6 +11,7 @@ from typing import Any
 
 import simplejpeg
 
+from vistrain_trainer.data.manifest import Counts
 from vistrain_trainer.data.randomness import Purpose, generator
 from vistrain_trainer.data.world.cameras import Camera
 from vistrain_trainer.data.world.catalogue import KINDS
@@ -58,14 +59,14 @@ class CocoSplit:
                 }
             )
 
-    def counts(self) -> dict[str, Any]:
+    def counts(self) -> Counts:
         """Images, annotations and annotations per class."""
         per_class = Counter(annotation["category_id"] for annotation in self.annotations)
-        return {
-            "images": len(self.images),
-            "annotations": len(self.annotations),
-            "perClass": {name: per_class[number] for number, name in enumerate(self.classes, start=1)},
-        }
+        return Counts(
+            images=len(self.images),
+            annotations=len(self.annotations),
+            per_class={name: per_class[number] for number, name in enumerate(self.classes, start=1)},
+        )
 
     def write(self, path: Path) -> None:
         """Write the annotation file."""
@@ -105,6 +106,7 @@ def write_scene(
                     "timestamp": timestamp,
                     "camera": camera.name,
                     "scene": scene.name,
+                    "scene_token": scene.token,
                     "sample_token": token(seed, "sample", scene.name, timestamp),
                     "tags": ["noon" if scene.daylight >= NOON else "dusk"],
                 },

@@ -1,0 +1,1 @@
+"""Sequences in the layout of MOTChallenge: read into columns, every fault told by file and line."""
