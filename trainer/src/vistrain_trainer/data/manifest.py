@@ -12,9 +12,11 @@ import msgspec
 from vistrain_trainer.errors import BadInput
 
 MANIFEST = "manifest.json"
+RESERVED = "reserved.json"
+"""Beside the manifest of a data set with a reserve: token of the scene by base name of each picture in it."""
 FORMAT_VERSION = 1
 
-Format = Literal["coco", "yolo", "mot", "nuscenes"]
+Format = Literal["coco", "yolo", "mot", "nuscenes", "detections"]
 
 
 class _Record(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
@@ -54,7 +56,7 @@ class SplitRecord(_Record, frozen=True, kw_only=True):
 class Source(_Record, frozen=True, kw_only=True):
     """What the data set was made of."""
 
-    kind: Literal["nuscenes", "synthetic", "coco", "yolo"]
+    kind: Literal["nuscenes", "synthetic", "coco", "yolo", "mot"]
     version: str = ""
     """Such as v1.0-trainval."""
     digest: str = ""
@@ -68,6 +70,8 @@ class Pictures(_Record, frozen=True, kw_only=True):
     """none: under `root` and not touched; link and copy: in the data set; own: made with it."""
     root: str
     """Folder that file names are relative to: relative to the manifest, or absolute where mode is none."""
+    digest: str = ""
+    """sha256 over their names and digests, hexadecimal, where they were made with the data set."""
 
 
 class ImageSize(_Record, frozen=True, kw_only=True):
@@ -91,7 +95,7 @@ class DatasetManifest(_Record, frozen=True, kw_only=True):
     splits: dict[str, SplitRecord]
     pictures: Pictures
     digest: str
-    """sha256 over the names and digests of `files`, hexadecimal: the data set's identity."""
+    """The data set's identity: `digest_of` its files, and of its pictures where they were made with it."""
     format_version: int = FORMAT_VERSION
     cameras: tuple[str, ...] = ()
     split_lists: str = ""
@@ -115,6 +119,28 @@ class DatasetManifest(_Record, frozen=True, kw_only=True):
     """sha256 by path relative to the manifest; pictures are not among them."""
 
 
+class _Maker(msgspec.Struct):
+    """What tells our manifests from those of other programs."""
+
+    command: str = ""
+
+
+def is_ours(path: Path) -> bool:
+    """Whether a file is a manifest of Vistrain, and not one of another program.
+
+    One that is torn, or that this user may not read, counts as ours: what it holds back is not known.
+
+    Raises:
+        OSError: the volume failed.
+    """
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=_Maker).command.startswith("vistrain ")
+    except msgspec.ValidationError:
+        return False
+    except (msgspec.DecodeError, PermissionError):
+        return True
+
+
 def read(path: Path) -> DatasetManifest:
     """Read a manifest.
 
@@ -122,19 +148,25 @@ def read(path: Path) -> DatasetManifest:
         BadInput: it cannot be read, or was written by another version.
     """
     try:
-        return msgspec.json.decode(path.read_bytes(), type=DatasetManifest)
+        found = msgspec.json.decode(path.read_bytes(), type=DatasetManifest)
+        if found.format_version == FORMAT_VERSION:
+            return found
+        raise _unusable(
+            path, f"it is of format version {found.format_version}; this Vistrain reads {FORMAT_VERSION}"
+        )
     except OSError as error:
-        problem = f"it cannot be read: {error.strerror}"
+        remedy = "Make it readable for the trainer's user (65532 in a pod), or prepare the data set again"
+        raise _unusable(path, f"it cannot be read: {error.strerror}", remedy) from error
     except msgspec.MsgspecError as error:
-        problem = f"it is no manifest of this version of Vistrain: {error}"
-    raise BadInput(field="manifest", value=str(path), problem=problem, remedy="Prepare the data set again")
+        raise _unusable(path, f"it is no manifest of this version of Vistrain: {error}") from error
 
 
 def find(path: Path, root: Path) -> Path | None:
     """The manifest that a file of a data set belongs to: in its folder or one above, up to `root`."""
     for folder in path.parents:
-        if (folder / MANIFEST).is_file():
-            return folder / MANIFEST
+        candidate = folder / MANIFEST
+        if candidate.is_file() and is_ours(candidate):
+            return candidate
         if folder == root:
             return None
     return None
@@ -149,3 +181,7 @@ def digest_of(files: Mapping[str, str]) -> str:
     """sha256 over names and digests of files, in the order of the names, hexadecimal."""
     lines = "".join(f"{files[name]}  {name}\n" for name in sorted(files))
     return hashlib.sha256(lines.encode()).hexdigest()
+
+
+def _unusable(path: Path, problem: str, remedy: str = "Prepare the data set again") -> BadInput:
+    return BadInput(field=MANIFEST, value=str(path), problem=problem, remedy=remedy)

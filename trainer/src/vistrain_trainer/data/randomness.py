@@ -15,6 +15,7 @@ class Purpose(IntEnum):
     WORLD = 3
     NOISE = 4
     SIZE = 5
+    REBALANCE = 6
 
 
 def generator(seed: int, purpose: Purpose, *counters: int) -> np.random.Generator:
