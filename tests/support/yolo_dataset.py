@@ -31,7 +31,7 @@ def write_yolo(
 ) -> Path:
     """Write images/SPLIT, labels/SPLIT and data.yaml, and give the latter.
 
-    Every picture has one to four boxes, but for the first `background` of each split, which have no label file.
+    Every picture has one to four boxes; the first `background` of each split have no label file.
     """
     random = np.random.default_rng(seed)
     number = 1000 * seed

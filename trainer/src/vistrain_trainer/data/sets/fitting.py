@@ -16,6 +16,8 @@ from vistrain_trainer.data.sets.stated import StatedSplit
 from vistrain_trainer.errors import BadInput
 
 CLIPPED = "clipped"
+_ROUNDING = 1e-10
+"""Of shares that went through pixels."""
 
 
 def fit(
@@ -116,7 +118,7 @@ def _shape(path: Path, split: str, image: ImageRecord) -> Shape:
 
 def _holds(boxes: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     found = shares(boxes, sizes)
-    return np.asarray(((found >= 0) & (found <= 1)).all(axis=1))
+    return np.asarray(((found >= -_ROUNDING) & (found <= 1 + _ROUNDING)).all(axis=1))
 
 
 def _repeated(boxes: StatedBoxes) -> np.ndarray:

@@ -127,7 +127,7 @@ def raise_first(faults: Sequence[Fault]) -> None:
     if others:
         also.append(f"as {_count(len(others))} in {_files([first, *others])}")
     if rest:
-        also.append(f"and {_count(rest)} are faulty otherwise")
+        also.append(f"and {_count(rest)} with other faults")
     problem = f"{first.problem} ({', '.join(also)})" if also else first.problem
     place = f"{first.path}:{first.line}" if first.line else str(first.path)
     raise BadInput(field=place, value=first.row or "the file", problem=problem, remedy=first.remedy)

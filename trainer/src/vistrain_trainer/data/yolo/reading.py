@@ -107,9 +107,7 @@ def pictures_in(part: Part, root: Path) -> list[Path]:
         raise BadInput(
             field=f"{part.path}:{number}",
             value=line,
-            problem=f"the picture is not there (nor are {len(missing) - 1} others that the file lists)"
-            if len(missing) > 1
-            else "the picture is not there",
+            problem=f"the picture is not there ({len(missing)} of {len(found) + len(missing)} are not)",
             remedy="Give paths relative to the list's own folder, or absolute ones",
         )
     return found
