@@ -60,3 +60,11 @@ def row(random: np.random.Generator, decimals: int = 6) -> str:
     )
     values = " ".join(f"{value:.{decimals}f}" for value in (across, down, width, height))
     return f"{random.integers(len(NAMES))} {values}\n"
+
+
+def alike(original: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The picture in other light, and the picture slightly cropped."""
+    height, width = original.shape[:2]
+    darker = (original * 0.9).astype(np.uint8)
+    inner = original[2 : height - 2, 2 : width - 2]
+    return darker, cv2.resize(inner, (width, height))
