@@ -51,7 +51,7 @@ def convert(
     classes: Annotated[
         str | None,
         typer.Option(
-            help="Ordered names to keep, with commas between; boxes of others go. [default: all]",
+            help="Ordered names to keep, with commas between; boxes of others go. All by default.",
             show_default=False,
         ),
     ] = None,

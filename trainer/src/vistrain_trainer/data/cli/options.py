@@ -35,7 +35,7 @@ Images = Annotated[
     typer.Option(
         "--images",
         metavar="DIR",
-        help="Folder of COCO's pictures, or SPLIT=DIR. [default: images/ beside annotations/]",
+        help="Folder of COCO's pictures, or SPLIT=DIR; by default images/ beside annotations/.",
         show_default=False,
     ),
 ]

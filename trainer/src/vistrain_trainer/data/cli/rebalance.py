@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from vistrain_trainer.data.rebalance.options import RebalanceOptions
 
 
+_LISTED = 20
+"""Images that are named on a terminal."""
+
+
 class Unit(StrEnum):
     """What is counted."""
 
@@ -42,7 +46,7 @@ def rebalance(
         typer.Option(
             metavar="BITS|off",
             help="Near-duplicates stay in one split: pictures whose 64-bit perceptual hashes differ in at "
-            "most so many bits, over others too. off: do not compare.",
+            "most so many bits, directly or through others. off: do not compare.",
         ),
     ] = "8",
     images: Images = None,
@@ -161,8 +165,10 @@ def _show(change: Change, dry_run: bool, as_json: bool) -> None:
         typer.echo(f"{change.straddling} groups of near-duplicates were in both splits and stay so")
     if change.renumbered:
         typer.echo(f"{change.renumbered} records have a new id: theirs was taken in {change.target}")
-    for image in change.moved:
+    for image in change.moved[:_LISTED]:
         typer.echo(f"  {image.name}")
+    if len(change.moved) > _LISTED:
+        typer.echo(f"  and {len(change.moved) - _LISTED} more: --json has all of them")
 
 
 def _json(change: Change, dry_run: bool) -> None:

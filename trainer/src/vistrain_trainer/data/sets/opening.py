@@ -162,7 +162,7 @@ def _place(split: str) -> tuple[int, str]:
 
 def _manifest(home: Path) -> DatasetManifest | None:
     path = home / MANIFEST
-    return manifests.read(path) if path.is_file() else None
+    return manifests.read(path) if path.is_file() and manifests.is_ours(path) else None
 
 
 def _folders(
