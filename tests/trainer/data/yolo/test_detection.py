@@ -122,6 +122,20 @@ def test_lists_name_pictures_relative_to_themselves_or_to_the_root(data: Path) -
     assert "lists/a.txt:1: images/train/none.png: the picture is not there (2 of 2 are not)" in text
 
 
+def test_folders_below_and_linked_ones_are_of_the_split(data: Path) -> None:
+    train = data.parent / "images" / "train"
+    (train / "site").mkdir()
+    (train / "train-011.png").rename(train / "site" / "train-011.png")
+    (train / "more").symlink_to(data.parent / "images" / "test")
+    (train / "site" / "back").symlink_to(train)
+    (train / ".thumbnails").mkdir()
+    cv2.imwrite(str(train / ".thumbnails" / "a.png"), np.zeros((8, 8, 3), np.uint8))
+    names = [image.file_name for image in YoloDetection(data, "train").images]
+    assert len(names) == 12 + 3
+    assert names[:2] == ["more/test-000.png", "more/test-001.png"]
+    assert "site/train-011.png" in names
+
+
 def test_all_label_files_are_read_before_a_row_is_refused(data: Path) -> None:
     for at in (1, 2, 5):
         label(data, f"train/train-00{at}").write_text("1 0.1 0.1 0.2 0.1 0.2 0.2\n")

@@ -98,8 +98,8 @@ class Change(_Record, frozen=True, kw_only=True):
 class Journal(_Record, frozen=True, kw_only=True):
     """The changes of a data set, oldest first; only the last can be unfinished."""
 
-    changes: tuple[Change, ...] = ()
-    format_version: int = FORMAT_VERSION
+    changes: tuple[Change, ...]
+    format_version: int
 
 
 def read_journal(home: Path) -> Journal:
@@ -115,12 +115,17 @@ def read_journal(home: Path) -> Journal:
             return found
         problem = f"it is of format version {found.format_version}; this Vistrain reads {FORMAT_VERSION}"
     except FileNotFoundError:
-        return Journal()
+        return Journal(changes=(), format_version=FORMAT_VERSION)
     except OSError as error:
         problem = f"it cannot be read: {error.strerror}"
     except msgspec.MsgspecError as error:
         problem = f"it is no journal of rebalancing: {error}"
-    raise BadInput(field=JOURNAL, value=str(path), problem=problem, remedy="Restore or remove it")
+    raise BadInput(
+        field=JOURNAL,
+        value=str(path),
+        problem=problem,
+        remedy="Restore it; if another program wrote it, give it another name",
+    )
 
 
 def encode(journal: Journal) -> bytes:

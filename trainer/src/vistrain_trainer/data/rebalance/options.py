@@ -12,8 +12,8 @@ from vistrain_trainer.errors import BadInput
 NEAR = 8
 """Bits of 64 in which the hashes of near-duplicates differ at most, unless stated otherwise.
 
-Pictures with other light, noise or compression differ in 0 to 2, cropped by 3 % in up to 8 mostly, those of
-other places in 12 or more.
+Of rendered driving scenes, those with other light, noise or compression differ in 0 to 2, cropped by 3 % in
+up to 8 mostly, those of other places in 12 or more.
 """
 
 

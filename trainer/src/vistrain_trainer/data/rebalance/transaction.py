@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from vistrain_trainer.data.rebalance.journal import (
+    FORMAT_VERSION,
     JOURNAL,
     Change,
     FileMove,
@@ -224,7 +225,7 @@ def _keep(path: Path, kept: Path) -> None:
 def _write(home: Path, changes: Sequence[Change]) -> None:
     """The journal; none when there is no change, so that a data set is as it was."""
     if changes:
-        replace_file(home / JOURNAL, encode(Journal(changes=tuple(changes))))
+        replace_file(home / JOURNAL, encode(Journal(changes=tuple(changes), format_version=FORMAT_VERSION)))
     else:
         (home / JOURNAL).unlink(missing_ok=True)
         sync_folder(home)

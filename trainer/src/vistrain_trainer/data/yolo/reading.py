@@ -143,10 +143,16 @@ def common_folder(paths: Iterable[Path]) -> Path:
 
 def _files(folder: Path) -> Iterator[Path]:
     for at, folders, names in os.walk(folder, followlinks=True):
-        folders[:] = [name for name in folders if not name.startswith(".")]
+        folders[:] = [name for name in folders if not name.startswith(".") and not _leads_back(at, name)]
         for name in names:
             if not name.startswith("."):
                 yield Path(at, name)
+
+
+def _leads_back(folder: str, name: str) -> bool:
+    """Whether a link in a folder leads to that folder, or to one that it is in."""
+    path = Path(folder, name)
+    return path.is_symlink() and Path(folder).resolve().is_relative_to(path.resolve())
 
 
 def _shape(path: Path, data: Path, split: str) -> Shape:
