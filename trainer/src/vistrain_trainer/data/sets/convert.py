@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import os
 import shlex
-import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,6 +14,7 @@ import msgspec
 import numpy as np
 
 from vistrain_trainer.data import manifest as manifests
+from vistrain_trainer.data.artifact import Making, alone
 from vistrain_trainer.data.manifest import (
     MANIFEST,
     RESERVED,
@@ -30,13 +28,10 @@ from vistrain_trainer.data.sets import fitting
 from vistrain_trainer.data.sets.counts import counts_of
 from vistrain_trainer.data.sets.pictures import Mode
 from vistrain_trainer.data.sets.stated import DetectionSet, StatedSplit
-from vistrain_trainer.data.sets.writing import Folder, write_coco, write_yolo
+from vistrain_trainer.data.sets.writing import write_coco, write_yolo
 from vistrain_trainer.data.yolo.labels import PICTURES
 from vistrain_trainer.data.yolo.reading import common_folder
 from vistrain_trainer.errors import BadInput
-
-_STAMP = ".making.json"
-"""In a half-made folder: what it is being made of."""
 
 
 @dataclass(frozen=True)
@@ -77,27 +72,22 @@ def convert(
     if source.format == options.to == "coco":
         raise BadInput(field="--to", value="coco", problem="the data set is COCO already", remedy="Say yolo")
     stamp = {"command": options.command(), "version": version("vistrain-trainer"), "source": source.digest()}
-    made = _already_made(out, stamp)
-    if made is not None:
-        return made
-    classes = options.classes or source.classes
-    splits, left_out = _fitted(source, classes, options, progress)
-    partial = out.with_name(f".{out.name}.partial")
-    _begin(partial, stamp)
-    folder = Folder(partial, out, {})
-    write = write_yolo if options.to == "yolo" else write_coco
-    pictures = sum(len(split.images) for split in splits.values())
-    with progress(f"writing {pictures} pictures' labels", pictures) as advance:
-        write(splits, classes, folder, options.pictures, advance)
-    if source.manifest is not None and RESERVED in source.manifest.files:
-        folder.write(RESERVED, (source.home / RESERVED).read_bytes())
-    manifest = _manifest(source, options, splits, folder.files, left_out, stamp)
-    (partial / MANIFEST).write_bytes(manifests.encode(manifest))
-    (partial / _STAMP).unlink()
-    os.sync()  # once for tens of thousands of small files
-    if out.is_dir():
-        out.rmdir()  # an empty one
-    partial.replace(out)
+    with alone(out):
+        made = _already_made(out, stamp)
+        if made is not None:
+            return made
+        classes = options.classes or source.classes
+        splits, left_out = _fitted(source, classes, options, progress)
+        making = Making(out)
+        making.begin(dict(stamp))
+        write = write_yolo if options.to == "yolo" else write_coco
+        pictures = sum(len(split.images) for split in splits.values())
+        with progress(f"writing {pictures} pictures' labels", pictures) as advance:
+            write(splits, classes, making, options.pictures, advance)
+        if source.manifest is not None and RESERVED in source.manifest.files:
+            making.write(RESERVED, (source.home / RESERVED).read_bytes())
+        manifest = _manifest(source, options, splits, making.files, left_out, stamp)
+        making.finish(manifest)
     return manifest
 
 
@@ -155,18 +145,6 @@ def _already_made(out: Path, stamp: dict[str, str]) -> DatasetManifest | None:
         problem=f"the folder holds {held}",
         remedy="give a new folder, or remove this one first",
     )
-
-
-def _begin(partial: Path, stamp: dict[str, str]) -> None:
-    """An empty folder, or that of an interrupted conversion of the very same."""
-    try:
-        if json.loads((partial / _STAMP).read_text()) == stamp:
-            return
-    except (OSError, ValueError):
-        pass
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    (partial / _STAMP).write_text(json.dumps(stamp))
 
 
 def _manifest(

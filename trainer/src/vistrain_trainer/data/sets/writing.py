@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from vistrain_trainer.data.artifact import Making
 from vistrain_trainer.data.coco_file import sizes_of
 from vistrain_trainer.data.grouped import Grouped
 from vistrain_trainer.data.progress import Advance
@@ -22,31 +21,8 @@ from vistrain_trainer.data.yolo.labels import PICTURES, encode_labels, label_of
 from vistrain_trainer.errors import BadInput
 
 
-@dataclass
-class Folder:
-    """The folder of a data set as it grows."""
-
-    now: Path
-    """Where it is written."""
-    final: Path
-    """What it will be called."""
-    files: dict[str, str]
-    """sha256 by path of what was written."""
-
-    def write(self, name: str, content: bytes) -> None:
-        """Write a file of the data set. Raises OSError."""
-        path = self.now / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-        self.files[name] = hashlib.sha256(content).hexdigest()
-
-    def place(self, picture: Path, name: str, mode: Mode) -> None:
-        """Put a picture there. Raises OSError."""
-        place(picture, self.now / name, self.final / name, mode)
-
-
 def write_coco(
-    splits: Mapping[str, StatedSplit], classes: Sequence[str], folder: Folder, mode: Mode, advance: Advance
+    splits: Mapping[str, StatedSplit], classes: Sequence[str], making: Making, mode: Mode, advance: Advance
 ) -> None:
     """annotations/SPLIT.json, and images/ unless they stay where they are; ids are unique over all splits.
 
@@ -62,14 +38,14 @@ def write_coco(
         images += len(document["images"])
         annotations += len(document["annotations"])
         text = json.dumps(document, separators=(",", ":"), ensure_ascii=False) + "\n"
-        folder.write(f"annotations/{name}.json", text.encode())
+        making.write(f"annotations/{name}.json", text.encode())
         for image, path in zip(split.images, split.paths, strict=True):
-            folder.place(path, f"{PICTURES}/{image.file_name}", mode)
+            place(path, making, f"{PICTURES}/{image.file_name}", mode)
             advance(1)
 
 
 def write_yolo(
-    splits: Mapping[str, StatedSplit], classes: Sequence[str], folder: Folder, mode: Mode, advance: Advance
+    splits: Mapping[str, StatedSplit], classes: Sequence[str], making: Making, mode: Mode, advance: Advance
 ) -> None:
     """data.yaml, labels/SPLIT/ with a file for every picture, and images/SPLIT/.
 
@@ -85,7 +61,7 @@ def write_yolo(
                 problem="is no split of YOLO's, which are train, val and test",
                 remedy=f"Say which it is, such as val={name}.json",
             )
-        (folder.now / PICTURES / name).mkdir(parents=True, exist_ok=True)
+        (making.now / PICTURES / name).mkdir(parents=True, exist_ok=True)
         names = yolo_names(split)
         boxes = shares(split.boxes.boxes, sizes_of(split.images)[split.boxes.image])
         # What a rounding of the last bit brings out of 0 to 1 goes back in.
@@ -95,11 +71,11 @@ def write_yolo(
         for at, picture in enumerate(names):
             found = rows.rows(at)
             label = label_of(Path(picture)).as_posix()
-            folder.write(label, encode_labels(found[:, 0].astype(int), found[:, 1:]))
+            making.write(label, encode_labels(found[:, 0].astype(int), found[:, 1:]))
             if split.paths:
-                folder.place(split.paths[at], picture, mode)
+                place(split.paths[at], making, picture, mode)
             advance(1)
-    folder.write("data.yaml", encode_data_file(classes, {name: f"{PICTURES}/{name}" for name in splits}))
+    making.write("data.yaml", encode_data_file(classes, {name: f"{PICTURES}/{name}" for name in splits}))
 
 
 def yolo_names(split: StatedSplit) -> list[str]:
