@@ -297,6 +297,9 @@ def test_the_manifest_says_what_is_so_afterwards(tmp_path: Path, layout: str) ->
             name.relative_to(tmp_path / "data").as_posix(): "0" for name in (tmp_path / "data").rglob("*.txt")
         }
         path.write_bytes(manifests.encode(msgspec.structs.replace(found, format="yolo", files=files)))
+    content = json.loads(path.read_text())
+    content["splits"]["train"]["counts"] |= {"keyFrames": 12, "interpolatedFrames": 0}
+    path.write_text(json.dumps(content))
     before = manifests.read(path)
     change = moved(data, *vegetation(4))
     after = manifests.read(path)
@@ -306,6 +309,8 @@ def test_the_manifest_says_what_is_so_afterwards(tmp_path: Path, layout: str) ->
         assert counts.per_class == {
             kind: one["instances"] for kind, one in change["after"][name]["perClass"].items()
         }
+    assert after.splits["train"].counts.key_frames == change["after"]["train"]["images"]
+    assert after.splits["val"].counts.key_frames is None
     assert after.splits["test"] == before.splits["test"]
     assert after.digest == manifests.digest_of(after.files) != before.digest
     assert all((tmp_path / "data" / name).is_file() for name in after.files)
@@ -359,6 +364,10 @@ def test_scenes_move_whole_in_files_and_manifest(tmp_path: Path) -> None:
         assert all(isinstance(scene, SceneRef) for scene in manifest.splits[split].scenes)
     assert any(token.startswith("train") for token in of_split["val"])
     assert all(one["group"] is not None for one in change["moved"])
+
+    text = refused(data, *vegetation(1))
+    assert "scenes that stay together hold" in text
+    assert "smaller distance" not in text
 
     path = tmp_path / "data" / "annotations" / "train.json"
     path.write_text(path.read_text().replace("scene_token", "scenery"))

@@ -65,7 +65,7 @@ def choose_images(found: DetectionSet, options: RebalanceOptions, progress: Prog
             by_group[candidates].tolist(), options.count, generator(options.seed, Purpose.REBALANCE)
         )
     except Unreachable as nearest:
-        raise _unreachable(options, nearest, by_group[candidates]) from None
+        raise _unreachable(options, nearest, by_group[candidates], by_scene=bool(source.scenes)) from None
     moved = np.flatnonzero(np.isin(own, candidates[picked]))
     if len(moved) == len(source.images):
         raise BadInput(
@@ -163,13 +163,18 @@ def _units(options: RebalanceOptions) -> str:
     return "boxes" if options.unit == "instances" else "images"
 
 
-def _unreachable(options: RebalanceOptions, nearest: Unreachable, weights: np.ndarray) -> BadInput:
+def _unreachable(
+    options: RebalanceOptions, nearest: Unreachable, weights: np.ndarray, *, by_scene: bool
+) -> BadInput:
     possible = [str(count) for count in (nearest.below, nearest.above) if count]
+    what = "scenes" if by_scene else "images"
+    nearer = (
+        "" if by_scene or options.keep_together is None else ", or a smaller distance with --keep-together"
+    )
     return BadInput(
         field="--count",
         value=options.count,
-        problem=f"images that stay together hold {weights.min()} to {weights.max()} {_units(options)} of "
+        problem=f"{what} that stay together hold {weights.min()} to {weights.max()} {_units(options)} of "
         f"{options.class_name}, and no choice of them holds exactly {options.count}",
-        remedy=f"Say --count {' or --count '.join(possible)}"
-        + ("" if options.keep_together is None else ", or a smaller distance with --keep-together"),
+        remedy=f"Say --count {' or --count '.join(possible)}{nearer}",
     )

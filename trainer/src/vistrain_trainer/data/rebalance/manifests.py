@@ -40,7 +40,7 @@ def updated(
         scenes = _moved(scenes, options, moved_scenes)
     for name, split in splits.items():
         if name in records:
-            counts = counts_of(split, manifest.classes)
+            counts = counts_of(split, manifest.classes, records[name].counts)
             records[name] = SplitRecord(counts=counts, scenes=scenes[name], reserved=records[name].reserved)
     return msgspec.structs.replace(
         manifest,

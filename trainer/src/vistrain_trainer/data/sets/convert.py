@@ -184,7 +184,7 @@ def _manifest(
 def _record(split: StatedSplit, before: DatasetManifest | None, classes: Sequence[str]) -> SplitRecord:
     known = before.splits.get(split.name) if before else None
     return SplitRecord(
-        counts=counts_of(split, classes),
+        counts=counts_of(split, classes, known.counts if known else None),
         scenes=known.scenes if known else (),
         reserved=known is not None and known.reserved,
     )
