@@ -14,7 +14,10 @@ import numpy as np
 from vistrain_trainer.data import coco_file
 from vistrain_trainer.data.coco_file import ImageRecord
 from vistrain_trainer.data.coco_scenes import read_scenes
+from vistrain_trainer.data.grouped import Grouped
 from vistrain_trainer.data.images import decode
+from vistrain_trainer.data.rebalance.journal import require_settled
+from vistrain_trainer.data.sets.coco import home_of
 from vistrain_trainer.errors import BadInput
 
 __all__ = ["CocoDetection", "ImageRecord"]
@@ -55,6 +58,7 @@ class CocoDetection:
         self._field = field
         self.classes = tuple(classes)
         at = f"{field}.annotations"
+        require_settled(home_of(self._path))
         document = coco_file.read_document(self._path, at)
         self.category_ids = coco_file.read_categories(document, self.classes, self._path, at)
         self.class_index = {category: index for index, category in enumerate(self.category_ids)}
@@ -72,8 +76,8 @@ class CocoDetection:
                 problem="it has no box to learn or to evaluate",
                 remedy="check that the classes and the split were the right ones when the data was prepared",
             )
-        self._labels = _Grouped(found.image[~found.crowd], found.boxes[~found.crowd], len(self.images))
-        self._crowds = _Grouped(found.image[found.crowd], found.boxes[found.crowd], len(self.images))
+        self._labels = Grouped(found.image[~found.crowd], found.boxes[~found.crowd], len(self.images))
+        self._crowds = Grouped(found.image[found.crowd], found.boxes[found.crowd], len(self.images))
         self.digest = self._digest(found)
 
     def __len__(self) -> int:
@@ -192,15 +196,3 @@ def _names(folder: Path) -> set[str]:
         return {entry.name for entry in folder.iterdir()}
     except (FileNotFoundError, NotADirectoryError):
         return set()
-
-
-class _Grouped:
-    """Rows of an array by group, without a Python object for each group (forked workers share the memory)."""
-
-    def __init__(self, group: np.ndarray, rows: np.ndarray, groups: int) -> None:
-        order = np.argsort(group, kind="stable")
-        self._rows = rows[order]
-        self._ends = np.searchsorted(group[order], np.arange(groups + 1))
-
-    def rows(self, index: int) -> np.ndarray:
-        return self._rows[self._ends[index] : self._ends[index + 1]]

@@ -28,6 +28,20 @@ class ImageRecord(NamedTuple):
 
 
 @dataclass(frozen=True)
+class StatedBoxes:
+    """The boxes of a split as its files state them, in their order."""
+
+    image: np.ndarray
+    """(n,) int64 position of the image in ``images``."""
+    boxes: np.ndarray
+    """(n, 4) float64 x, y, width, height in pixels; may reach out of the image, or have no area."""
+    classes: np.ndarray
+    """(n,) int64 class index."""
+    crowd: np.ndarray
+    """(n,) bool."""
+
+
+@dataclass(frozen=True)
 class Annotations:
     """The boxes of a file as arrays, in the file's order."""
 
@@ -142,6 +156,62 @@ def read_images(document: dict[str, Any], path: Path, field: str) -> tuple[Image
     return tuple(images)
 
 
+def read_stated(
+    document: dict[str, Any],
+    images: Sequence[ImageRecord],
+    class_index: dict[int, int],
+    path: Path,
+    field: str,
+) -> StatedBoxes:
+    """The boxes of a file as it states them.
+
+    Raises:
+        BadInput: an annotation names an unknown image or category, or its box is not four finite numbers.
+    """
+    position = {image.id: at for at, image in enumerate(images)}
+    at_image, boxes, at_class, crowd = [], [], [], []
+    for entry in document["annotations"]:
+        at, class_at = position.get(entry.get("image_id")), class_index.get(entry.get("category_id"))
+        box = entry.get("bbox")
+        if at is None or class_at is None or not _is_box(box):
+            raise BadInput(
+                field=field,
+                value=str(path),
+                problem=_fault(entry, at, class_at),
+                remedy="correct or remove it",
+            )
+        at_image.append(at)
+        boxes.append(box)
+        at_class.append(class_at)
+        crowd.append(bool(entry.get("iscrowd", 0)))
+    return StatedBoxes(
+        image=np.array(at_image, np.int64),
+        boxes=np.array(boxes, np.float64).reshape(-1, 4),
+        classes=np.array(at_class, np.int64),
+        crowd=np.array(crowd, bool),
+    )
+
+
+def clip(boxes: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What of the boxes lies inside their images.
+
+    Args:
+        boxes: (n, 4) x, y, width, height in pixels.
+        sizes: (n, 2) width and height of the image of each box.
+
+    Returns:
+        (n, 4) float64 x1, y1, x2, y2, and (n,) bool, whether that has an area worth learning.
+    """
+    left_top = np.maximum(0.0, boxes[:, :2]) + 0.0  # never -0.0: equal boxes have equal bytes
+    right_bottom = np.minimum(sizes, boxes[:, :2] + boxes[:, 2:])
+    return np.hstack([left_top, right_bottom]), (right_bottom - left_top >= MIN_SIDE).all(axis=1)
+
+
+def sizes_of(images: Sequence[ImageRecord]) -> np.ndarray:
+    """(n, 2) float64 width and height of images."""
+    return np.array([(image.width, image.height) for image in images], np.float64).reshape(-1, 2)
+
+
 def read_annotations(
     document: dict[str, Any],
     images: Sequence[ImageRecord],
@@ -154,33 +224,15 @@ def read_annotations(
     Raises:
         BadInput: an annotation names an unknown image or category, or its box is not four finite numbers.
     """
-    position = {image.id: at for at, image in enumerate(images)}
-    at_image, rows, crowd = [], [], []
-    dropped = 0
-    for entry in document["annotations"]:
-        at, class_at = position.get(entry.get("image_id")), class_index.get(entry.get("category_id"))
-        box = entry.get("bbox")
-        if at is None or class_at is None or not _is_box(box):
-            raise BadInput(
-                field=field,
-                value=str(path),
-                problem=_fault(entry, at, class_at),
-                remedy="correct or remove it",
-            )
-        image = images[at]
-        left, top = max(0.0, box[0]), max(0.0, box[1])
-        right, bottom = min(float(image.width), box[0] + box[2]), min(float(image.height), box[1] + box[3])
-        if right - left < MIN_SIDE or bottom - top < MIN_SIDE:
-            dropped += 1
-            continue
-        at_image.append(at)
-        rows.append((left, top, right, bottom, class_at))
-        crowd.append(bool(entry.get("iscrowd", 0)))
+    return clipped(read_stated(document, images, class_index, path, field), images)
+
+
+def clipped(stated: StatedBoxes, images: Sequence[ImageRecord]) -> Annotations:
+    """Boxes as training takes them: corners, clipped to their images, without those of no area."""
+    corners, kept = clip(stated.boxes, sizes_of(images)[stated.image])
+    rows = np.column_stack([corners, stated.classes])[kept].astype(np.float32)
     return Annotations(
-        image=np.array(at_image, np.int64),
-        boxes=np.array(rows, np.float32).reshape(-1, 5),
-        crowd=np.array(crowd, bool),
-        dropped=dropped,
+        image=stated.image[kept], boxes=rows, crowd=stated.crowd[kept], dropped=int((~kept).sum())
     )
 
 

@@ -16,6 +16,7 @@ class Purpose(IntEnum):
     NOISE = 4
     SIZE = 5
     DETECTIONS = 7
+    REBALANCE = 6
 
 
 def generator(seed: int, purpose: Purpose, *counters: int) -> np.random.Generator:

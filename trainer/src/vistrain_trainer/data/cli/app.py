@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import typer
 
+from vistrain_trainer.data.cli.convert import convert
 from vistrain_trainer.data.cli.detections import detections
 from vistrain_trainer.data.cli.nuscenes import nuscenes
+from vistrain_trainer.data.cli.rebalance import rebalance
+from vistrain_trainer.data.cli.stats import stats
 from vistrain_trainer.data.cli.synthetic import synthetic
 
 app = typer.Typer(help="Make, look at and change datasets for training.", no_args_is_help=True)
@@ -19,3 +22,6 @@ def prepare() -> None:
 app.command()(synthetic)
 app.command()(nuscenes)
 app.command()(detections)
+app.command()(convert)
+app.command()(stats)
+app.command()(rebalance)

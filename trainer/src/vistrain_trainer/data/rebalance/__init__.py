@@ -1,0 +1,1 @@
+"""Moving of samples from one split to another, and back."""

@@ -1,0 +1,1 @@
+"""Detection data of either layout, with all its splits."""

@@ -1,0 +1,1 @@
+"""The YOLO layout of detection data."""
