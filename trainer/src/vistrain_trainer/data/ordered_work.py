@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import signal
 import sys
-import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from typing import Any, TypeVar
+
+from vistrain_trainer.data.beside import follow_parent
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -46,16 +46,7 @@ def processes() -> int:
 
 def _begin(work: Callable[[Any], Any]) -> None:
     _works.append(work)
-    # The first process alone decides on interruption, and its end is everybody's.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-    os._exit(1)
+    follow_parent()
 
 
 def _do(item: Any) -> Any:
