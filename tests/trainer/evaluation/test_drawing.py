@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from vistrain_trainer.evaluation.boxes import NOTHING, ImageTruth
-from vistrain_trainer.evaluation.drawing import colour_of, draw_detections, draw_matches
+from vistrain_trainer.evaluation.canvas import colour_of
+from vistrain_trainer.evaluation.drawing import draw_detections, draw_matches
 from vistrain_trainer.evaluation.matches import ImageMatches
 
 CLASSES = tuple(f"class {number}" for number in range(30))
