@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from vistrain_trainer.cli.options import AsJson
-
-if TYPE_CHECKING:
-    from vistrain_trainer.reporting.tables import Table
 
 
 def compare(
@@ -36,6 +33,7 @@ def compare(
     from vistrain_trainer.cli.refusals import refusing
 
     with refusing(as_json):
+        from vistrain_trainer.cli.printing import print_table
         from vistrain_trainer.reporting.comparability import obstacles, require_comparable
         from vistrain_trainer.reporting.comparison import compare_runs
         from vistrain_trainer.reporting.comparison_page import document, tables, write_comparison
@@ -53,20 +51,6 @@ def compare(
         laid_out = tables(found)
         for name in ("ranking", "cost", "differences"):
             if name in laid_out:
-                _print(laid_out[name].turned() if name == "cost" else laid_out[name])
+                print_table(laid_out[name].turned() if name == "cost" else laid_out[name])
         for path in written:
             typer.echo(str(path))
-
-
-def _print(table: Table) -> None:
-    from rich.console import Console
-    from rich.table import Table as Grid
-    from rich.text import Text
-
-    grid = Grid(title=table.title, title_justify="left", title_style="bold")
-    for place, column in enumerate(table.columns):
-        side: Literal["right", "left"] = "right" if table.is_numeric(place) else "left"
-        grid.add_column(column.heading, justify=side, overflow="fold")
-    for row in table.shown():
-        grid.add_row(*map(Text, row))
-    Console(highlight=False).print(grid)

@@ -76,9 +76,9 @@ def draw_tab(canvas: np.ndarray, box: np.ndarray, text: str, colour: Colour) -> 
     cv2.putText(canvas, text, (x + 2, top + height + 2), _FONT, 0.35, ink, 1, cv2.LINE_AA)
 
 
-def titled(canvas: np.ndarray, text: str) -> np.ndarray:
+def titled(canvas: np.ndarray, text: str, ground: Colour = GROUND) -> np.ndarray:
     """A canvas below a line of text."""
-    strip = np.full((LINE, canvas.shape[1], 3), GROUND, np.uint8)
+    strip = np.full((LINE, canvas.shape[1], 3), ground, np.uint8)
     write(strip, text, 6, 14)
     return np.vstack((strip, canvas))
 

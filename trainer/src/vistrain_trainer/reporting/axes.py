@@ -43,6 +43,8 @@ def x_axis(chart: Chart) -> Axis:
     low, high = chart.span
     if low == high:
         low, high = low - 0.5, high + 0.5
+    if chart.x_logarithmic:
+        return Axis(low, high, _round_places(low, high), logarithmic=True)
     step = _round_step((high - low) / 6)
     if chart.x_label in ("epoch", "step"):
         step = max(1, step)  # there is no epoch 1.5
@@ -70,6 +72,17 @@ def _logarithmic(low: float, high: float) -> Axis:
     every = max(1, math.ceil((last - first) / 5))
     ticks = tuple(Tick(10.0**power, _power(power)) for power in range(first, last + 1, every))
     return Axis(10.0**first, 10.0**last, ticks, logarithmic=True)
+
+
+def _round_places(low: float, high: float) -> tuple[Tick, ...]:
+    """1, 2, 5 and powers of ten of them that lie between."""
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    places = (factor * 10.0**power for power in powers for factor in (1, 2, 5))
+    return tuple(
+        Tick(place, number(place))
+        for place in places
+        if low <= place * (1 + 1e-9) and place <= high * (1 + 1e-9)
+    )
 
 
 def _power(power: int) -> str:

@@ -27,6 +27,8 @@ class Line:
     """Colour, from 0; the same in every chart for the same thing. INK for what sums the others up."""
     faint: bool = False
     """Single readings behind their means."""
+    stepped: bool = False
+    """The outline of a histogram: its points are corners, not readings."""
 
     def __post_init__(self) -> None:
         if len(self.x) != len(self.y) or not all(map(math.isfinite, (*self.x, *self.y))):
@@ -67,6 +69,8 @@ class Chart:
     flags: tuple[Flag, ...] = ()
     bands: tuple[Band, ...] = ()
     x_range: tuple[float, float] | None = None
+    x_logarithmic: bool = False
+    """Then it begins above zero."""
     y_floor: float | None = None
     """Where the upright axis begins; with the least value when none."""
     y_ceiling: float | None = None

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Literal
 
-from vistrain_trainer.reporting.axes import y_axis
+from vistrain_trainer.reporting.axes import x_axis, y_axis
 from vistrain_trainer.reporting.charts import INK, SLOTS, Chart
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def _figure(chart: Chart) -> Figure:
     figure = Figure(figsize=_SIZE, dpi=DPI, layout="constrained")
     axes = figure.subplots()
     for line in chart.lines:
-        few = len(line.x) <= 40 and not line.faint
+        few = len(line.x) <= 40 and not line.faint and not line.stepped
         axes.plot(
             line.x,
             line.y,
@@ -141,6 +141,11 @@ def _scale(axes: Axes, chart: Chart) -> None:
     low, high = chart.span
     if low == high:
         low, high = low - 0.5, high + 0.5
+    if chart.x_logarithmic:
+        across = x_axis(chart)
+        axes.set_xscale("log")
+        axes.minorticks_off()
+        axes.set_xticks([tick.value for tick in across.ticks], [tick.text for tick in across.ticks])
     axes.set_xlim(low, high)
     up = y_axis(chart)
     if up.logarithmic:

@@ -223,8 +223,8 @@ def confusion_table(matrix: ConfusionMatrix, split: str) -> Table:
     return Table(f"Confusion on the {split} split, at confidence {matrix.confidence:.3g}", columns, rows)
 
 
-def small_jpeg(path: Path) -> tuple[bytes, int, int] | None:
-    """A picture of at most MAX_SIDE pixels a side, with height and width; none when it cannot be read."""
+def small_jpeg(path: Path, longest: int = MAX_SIDE) -> tuple[bytes, int, int] | None:
+    """A picture of at most so many pixels a side, with height and width; none when it cannot be read."""
     import cv2
     import numpy as np
 
@@ -236,8 +236,8 @@ def small_jpeg(path: Path) -> tuple[bytes, int, int] | None:
     if picture is None:
         return None
     side = max(picture.shape[:2])
-    if side > MAX_SIDE:
-        share = MAX_SIDE / side
+    if side > longest:
+        share = longest / side
         picture = cv2.resize(picture, None, fx=share, fy=share, interpolation=cv2.INTER_AREA)
     done, encoded = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
     return (encoded.tobytes(), picture.shape[0], picture.shape[1]) if done else None

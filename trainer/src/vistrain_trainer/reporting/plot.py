@@ -100,11 +100,13 @@ def lay_out(chart: Chart) -> Plot:
         logarithmic=up.logarithmic,
         readings={
             "x": [across.low, across.high],
+            "logarithmic": across.logarithmic,
             "name": chart.x_label,
             "lines": [
                 {
                     "label": line.label,
                     "color": _color(line),
+                    "stepped": line.stepped,
                     "x": [_short(value) for value in line.x],
                     "y": [_short(value) for value in line.y],
                 }
@@ -123,7 +125,9 @@ def _line(line: Line, across: Axis, up: Axis) -> PlacedLine:
         label=line.label,
         path="M" + "L".join(f"{x} {y:g}" for x, y in points),
         # a line of no length with round ends is a point that stays round however the area is stretched
-        dots="".join(f"M{x} {y:g}h0" for x, y in points) if len(points) <= _DOTS and not line.faint else "",
+        dots="".join(f"M{x} {y:g}h0" for x, y in points)
+        if len(points) <= _DOTS and not line.faint and not line.stepped
+        else "",
         color=_color(line),
         dashed=line.slot >= SLOTS,
         faint=line.faint,

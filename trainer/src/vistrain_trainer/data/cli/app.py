@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from vistrain_trainer.data.cli.check import check
 from vistrain_trainer.data.cli.convert import convert
 from vistrain_trainer.data.cli.detections import detections
 from vistrain_trainer.data.cli.nuscenes import nuscenes
@@ -21,6 +22,7 @@ def prepare() -> None:
 
 app.command()(synthetic)
 app.command()(nuscenes)
+app.command()(check)
 app.command()(detections)
 app.command()(convert)
 app.command()(stats)

@@ -1,0 +1,69 @@
+"""Finding of the pictures that boxes are of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from vistrain_trainer.checking import catalogue
+from vistrain_trainer.checking.bounds import NOTHING
+from vistrain_trainer.checking.content import Content, Split
+from vistrain_trainer.checking.figure import NAMED, Figure
+from vistrain_trainer.data.images import decode
+
+PathOf = Callable[[Split, int], Path]
+"""Where the picture of a frame ought to be."""
+
+
+def picture_paths(content: Content, root: Path | None) -> PathOf:
+    """Where pictures are looked for.
+
+    Args:
+        root: folder that names are relative to where the data set has no pictures of its own; the
+            manifest's when none.
+    """
+    stated = content.manifest.pictures
+    folder = content.folder / stated.root  # which may be absolute
+    if stated.mode == "none" and root is not None:
+        folder = root
+    return lambda split, frame: folder / split.frames.name[frame]
+
+
+def read_picture(path: Path) -> np.ndarray | None:
+    """(H, W, 3) uint8, BGR; none where it is not there or is no picture."""
+    try:
+        return decode(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+
+
+def missing_pictures(content: Content, path_of: PathOf) -> Figure:
+    """How many are not there; a fault where the data set is to have its own."""
+    values, places = {}, {}
+    for name, split in content.splits.items():
+        missing = list(_missing(split, path_of))
+        values[name] = float(len(missing))
+        if missing:
+            places[name] = tuple(map(str, missing[:NAMED]))
+    own = content.manifest.pictures.mode != "none"
+    return Figure(catalogue.MISSING_PICTURES, values, NOTHING if own else None, places)
+
+
+def _missing(split: Split, path_of: PathOf) -> Iterator[Path]:
+    """By listing each folder once: a call for each of a hundred thousand files takes long."""
+    listed: dict[Path, set[str]] = {}
+    for frame in range(len(split.frames)):
+        path = path_of(split, frame)
+        if path.parent not in listed:
+            listed[path.parent] = _names(path.parent)
+        if path.name not in listed[path.parent]:
+            yield path
+
+
+def _names(folder: Path) -> set[str]:
+    try:
+        return {entry.name for entry in folder.iterdir()}
+    except OSError:
+        return set()

@@ -1,0 +1,183 @@
+"""A check told in a few sentences that are computed from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from vistrain_trainer.checking import catalogue
+from vistrain_trainer.checking.figure import Figure
+from vistrain_trainer.checking.file_figures import counts_of
+from vistrain_trainer.checking.result import Checked
+from vistrain_trainer.checking.wording import bound_text, value_text
+from vistrain_trainer.reporting.sentences import Fact, Sentence
+from vistrain_trainer.reporting.wording import count, listing, percent
+
+_FILES = "counted in its files"
+
+
+def paragraphs(checked: Checked) -> tuple[tuple[Sentence, ...], ...]:
+    """What the data set is, how it stands to its bounds, what stands out; none of them is empty."""
+    groups = ((_extent, _classes), (_verdict, _outside), (_visible, _motion), (_looked_at,))
+    told = (tuple(sentence for part in group for sentence in part(checked)) for group in groups)
+    return tuple(paragraph for paragraph in told if paragraph)
+
+
+def _extent(checked: Checked) -> Iterator[Sentence]:
+    content = checked.content
+    counts = {name: counts_of(split, content.classes) for name, split in content.splits.items()}
+    facts = {
+        "name": Fact(content.folder.name, "its folder"),
+        "format": Fact(content.manifest.format.upper(), "manifest.json: format"),
+        "pictures": Fact(count(sum(one.images for one in counts.values()), "picture"), _FILES),
+        "boxes": Fact(count(sum(one.annotations for one in counts.values()), "box", "boxes"), _FILES),
+        "splits": Fact(
+            listing([f"{name} with {count(one.images, 'picture')}" for name, one in counts.items()]), _FILES
+        ),
+    }
+    yield Sentence("the data set {name} ({format}) holds {pictures} with {boxes}: {splits}", facts)
+    choice = checked.choice
+    if choice.of_scenes:
+        facts = {
+            "scenes": Fact(count(choice.of_scenes, "scene"), _FILES),
+            "cameras": Fact(count(choice.of_cameras, "camera"), _FILES),
+            "sequences": Fact(count(choice.of_sequences, "sequence"), f"{_FILES}: scenes and cameras"),
+        }
+        text = "its {scenes} and {cameras} make {sequences}"
+        whole = choice.of_scenes * choice.of_cameras
+        if whole != choice.of_sequences:
+            facts["whole"] = Fact(str(whole), "scenes times cameras")
+            text += ", less than the {whole} of every scene with every camera"
+        yield Sentence(text, facts)
+
+
+def _classes(checked: Checked) -> Iterator[Sentence]:
+    content = checked.content
+    total = dict.fromkeys(content.classes, 0)
+    for split in content.splits.values():
+        for name, number in counts_of(split, content.classes).per_class.items():
+            total[name] += number
+    every = sum(total.values())
+    if not every:
+        yield Sentence("there is no box in it", {})
+        return
+    most, least = max(total, key=total.__getitem__), min(total, key=total.__getitem__)
+    facts = {
+        "most": Fact(most, _FILES),
+        "share": Fact(percent(total[most] / every), f"{_FILES}: boxes of {most} by all boxes"),
+        "least": Fact(least, _FILES),
+        "rare": Fact(count(total[least], "box", "boxes"), f"{_FILES}: boxes of {least}"),
+    }
+    if len(total) > 1:
+        yield Sentence(
+            "the commonest class, {most}, has {share} of the boxes; the rarest, {least}, {rare}", facts
+        )
+    absent = checked.figure(catalogue.ABSENT_CLASSES.name)
+    for name, places in absent.places.items() if absent else ():
+        facts = {"split": Fact(name, "manifest.json: splits"), "classes": Fact(listing(places), _FILES)}
+        yield Sentence("the split {split} has no box of {classes}", facts)
+
+
+def _verdict(checked: Checked) -> Iterator[Sentence]:
+    judged, outside = checked.judged, len(checked.outside)
+    facts = {
+        "judged": Fact(str(judged), "figures with a bound"),
+        "outside": Fact(str(outside), "figures outside their bound"),
+    }
+    if outside == 0:
+        yield Sentence("all {judged} figures that have a bound are within it", facts)
+    else:
+        verb = "is" if outside == 1 else "are"
+        yield Sentence(f"of {{judged}} figures that have a bound, {{outside}} {verb} outside it", facts)
+
+
+def _outside(checked: Checked) -> Iterator[Sentence]:
+    for figure in checked.outside:
+        yield Sentence(
+            "outside its bound is {title}: {values}, where the bound is {bound}",
+            {
+                "title": Fact(figure.kind.title, "name of the figure"),
+                "values": Fact(_values(figure, figure.outside), figure.kind.how),
+                "bound": Fact(bound_text(figure.bound, figure.kind.unit), "as stated, or by default"),
+            },
+        )
+
+
+def _visible(checked: Checked) -> Iterator[Sentence]:
+    figure = checked.figure(catalogue.VISIBLE_SHARE.name)
+    if figure is None:
+        return
+    facts = {"share": Fact(_values(figure, tuple(figure.values)), figure.kind.how)}
+    yield Sentence("of all pairs of an annotation and a camera, the camera sees {share}", facts)
+
+
+def _motion(checked: Checked) -> Iterator[Sentence]:
+    key, rate, gaps = (
+        checked.figure(kind.name) for kind in (catalogue.KEY_SHARE, catalogue.FRAME_RATE, catalogue.GAPS)
+    )
+    if key is not None:
+        facts = {"share": Fact(_values(key, tuple(key.values)), key.kind.how)}
+        yield Sentence("keyframes are {share} of the frames, the others are interpolated", facts)
+    if rate is not None and rate.values:
+        facts = {"rate": Fact(_values(rate, tuple(rate.values)), rate.kind.how)}
+        text = "the sequences have on average {rate}"
+        ends = [checked.figure(kind.name) for kind in (catalogue.SLOWEST_RATE, catalogue.FASTEST_RATE)]
+        if all(end is not None and end.values for end in ends):
+            low, high = (
+                pick(end.values.values())
+                for pick, end in zip((min, max), ends, strict=True)
+                if end is not None
+            )
+            facts["low"] = Fact(value_text(low, "Hz"), catalogue.SLOWEST_RATE.how)
+            facts["high"] = Fact(value_text(high, "Hz"), catalogue.FASTEST_RATE.how)
+            text += ", each between {low} and {high}"
+        yield Sentence(text, facts)
+    if gaps is not None:
+        total = int(sum(gaps.values.values()))
+        facts = {"gaps": Fact(count(total, "gap"), gaps.kind.how)}
+        longest = checked.figure(catalogue.LONGEST_GAP.name)
+        text = "there is {gaps} in time" if total == 1 else "there are {gaps} in time"
+        if total and longest is not None and longest.values:
+            facts["longest"] = Fact(value_text(max(longest.values.values()), "s"), longest.kind.how)
+            text += ", of at most {longest}"
+        yield Sentence(text, facts)
+
+
+def _looked_at(checked: Checked) -> Iterator[Sentence]:
+    if not checked.shown:
+        return
+    choice = checked.choice
+    single = all(len(one.singles) == 1 for one in checked.shown)
+    frames = sum(len(one.singles) for one in checked.shown)
+    missing = sum(one.missing for one in checked.shown)
+    facts = {
+        "samples": Fact(
+            count(
+                len(checked.shown),
+                "picture" if single else "run of frames",
+                "" if single else "runs of frames",
+            ),
+            "--samples",
+        ),
+        "sequences": Fact(
+            count(len({(one.split, one.sequence) for one in checked.shown}), "sequence"), "of the choice"
+        ),
+        "chosen": Fact(count(choice.sequences, "sequence"), "--scene, --camera"),
+    }
+    yield Sentence(
+        "shown are {samples} of {sequences}, chosen from {chosen}, evenly and with a fixed seed", facts
+    )
+    if missing:
+        facts = {
+            "missing": Fact(str(missing), "reading of the pictures"),
+            "frames": Fact(str(frames), "shown"),
+        }
+        yield Sentence("of the {frames} pictures shown, {missing} could not be read and are grey", facts)
+
+
+def _values(figure: Figure, scopes: tuple[str, ...]) -> str:
+    """`15.4 %`, or `3 in train and 1 in val`."""
+    texts = [
+        value_text(figure.values[scope], figure.kind.unit) + ("" if scope == "all" else f" in {scope}")
+        for scope in scopes
+    ]
+    return listing(texts)
