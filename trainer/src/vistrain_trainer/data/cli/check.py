@@ -97,14 +97,15 @@ def _say(checked: Checked) -> None:
     from vistrain_trainer.checking.layouts import figure_table
     from vistrain_trainer.checking.page import alerts, headline
     from vistrain_trainer.cli.printing import print_table
+    from vistrain_trainer.reporting.wording import count
 
     print_table(figure_table(checked))
     choice = checked.choice
     if choice.of_scenes:
-        chosen = "" if choice.sequences == choice.of_sequences else f" of {choice.of_sequences}"
+        chosen = "" if choice.sequences == choice.of_sequences else f"{choice.sequences} of "
         typer.echo(
-            f"{len(checked.shown)} samples of {choice.sequences}{chosen} sequences: {choice.scenes} scenes "
-            f"with {choice.cameras} cameras"
+            f"{count(len(checked.shown), 'sample')} of {chosen}{count(choice.of_sequences, 'sequence')}: "
+            f"{count(choice.scenes, 'scene')} with {count(choice.cameras, 'camera')}"
         )
     for alert in alerts(checked):
         typer.echo(alert)
