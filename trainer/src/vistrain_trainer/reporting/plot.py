@@ -100,13 +100,13 @@ def lay_out(chart: Chart) -> Plot:
         logarithmic=up.logarithmic,
         readings={
             "x": [across.low, across.high],
-            "logarithmic": across.logarithmic,
+            **({"logarithmic": True} if across.logarithmic else {}),
             "name": chart.x_label,
             "lines": [
                 {
                     "label": line.label,
                     "color": _color(line),
-                    "stepped": line.stepped,
+                    **({"stepped": True} if line.stepped else {}),
                     "x": [_short(value) for value in line.x],
                     "y": [_short(value) for value in line.y],
                 }
