@@ -159,7 +159,7 @@ def test_single_pictures_and_a_page_of_them_are_written(checked, world):
         drawn = cv2.imread(str(checked / one["file"])).astype(int)
         assert one["singles"] == [one["file"]]
         split = content.splits[one["split"]]
-        name = one["caption"].removeprefix(f"{one['split']}, ").split(":")[0]
+        name = one["caption"].removeprefix(f"{one['split']}: ").split(",")[0]
         frame = split.frames.name.index(name)
         rows = split.rows_of(frame)
         assert one["boxes"] == len(rows)

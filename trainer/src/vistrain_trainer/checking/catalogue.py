@@ -25,11 +25,20 @@ MISSING_PICTURES = Kind("missing-pictures", "pictures that are not there", "", "
 OTHER_SIZE = Kind(
     "other-size", "pictures of another size than stated", "", "of those that are shown: their pixels"
 )
+OTHER_SOURCE = Kind(
+    "other-source", "tables that are not those of the manifest", "", "digest of the tables below --root"
+)
 VISIBLE_SHARE = Kind(
     "visible-share",
-    "visible pairs of annotation and camera",
+    "visible pairs of annotation and picture",
     "share",
-    "boxes that are seen, divided by annotations of the classes times cameras",
+    "boxes of the data set, divided by annotations of any class times their pictures",
+)
+SEEN_SHARE = Kind(
+    "seen-share",
+    "visible pairs, of the classes only",
+    "share",
+    "boxes of the data set, divided by annotations of its classes times their pictures",
 )
 EMPTY_BOXES = Kind("empty-boxes", "boxes without area", "", "width or height of 0 or less")
 THIN_BOXES = Kind("thin-boxes", "boxes under 1 px", "", "width or height above 0 and under 1 px")
@@ -41,7 +50,7 @@ BOXES_PER_PICTURE = Kind("boxes-per-picture", "boxes in a picture", "", "mean ov
 ABSENT_CLASSES = Kind("absent-classes", "classes without a box", "", "classes that no box names")
 KEY_SHARE = Kind("key-share", "keyframes", "share", "frames.csv, keyframes among the frames")
 INTERPOLATED_SHARE = Kind("interpolated-share", "interpolated frames", "share", "frames.csv, the others")
-FRAME_RATE = Kind("frame-rate", "frame rate", "Hz", "frames.csv, steps divided by their time, all sequences")
+FRAME_RATE = Kind("frame-rate", "frame rate", "Hz", "frames.csv, steps by their time; 20 steps or more")
 SLOWEST_RATE = Kind("slowest-rate", "rate of the slowest sequence", "Hz", "frames.csv, least of the means")
 FASTEST_RATE = Kind("fastest-rate", "rate of the fastest sequence", "Hz", "frames.csv, greatest of the means")
 GAPS = Kind("gaps", "gaps in time", "", "frames.csv, steps over 1.8 nominal ones: 150 ms at 12 a second")
@@ -62,7 +71,9 @@ KINDS = (
     FOREIGN_SCENES,
     MISSING_PICTURES,
     OTHER_SIZE,
+    OTHER_SOURCE,
     VISIBLE_SHARE,
+    SEEN_SHARE,
     EMPTY_BOXES,
     THIN_BOXES,
     BOXES_OUTSIDE,

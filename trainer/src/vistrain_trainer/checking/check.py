@@ -21,10 +21,13 @@ from vistrain_trainer.checking.figure import Figure
 from vistrain_trainer.checking.file_figures import file_figures
 from vistrain_trainer.checking.histograms import histograms
 from vistrain_trainer.checking.motion_figures import motion_figures
+from vistrain_trainer.checking.pair_figures import pair_figures
 from vistrain_trainer.checking.pictures import missing_pictures, picture_paths
 from vistrain_trainer.checking.result import Checked
 from vistrain_trainer.checking.samples import draw_samples
 from vistrain_trainer.checking.scene_figures import scene_figures
+from vistrain_trainer.checking.tables import left_out, picture_names, read_tables, source_figure
+from vistrain_trainer.data.nuscenes.release import Release
 from vistrain_trainer.data.progress import Progress, silent
 from vistrain_trainer.errors import BadInput
 
@@ -64,8 +67,12 @@ def check(content: Content, options: CheckOptions, folder: Path, progress: Progr
     wanted = (STRIPS if strips else PICTURES) if options.samples is None else options.samples
     each = FRAMES_OF_A_STRIP if strips else 1
     choice = choose(content, wanted, options.scenes, options.cameras, each=each)
-    path_of = picture_paths(content, options.root)
-    figures = [*_figures(content, progress), missing_pictures(content, path_of)]
+    release = _release(content, options, wanted, progress)
+    unnamed = strips and content.manifest.pictures.mode == "none"
+    path_of = picture_paths(content, options.root, picture_names(release) if release and unnamed else None)
+    figures = list(_figures(content, release, progress))
+    if release is not None or not unnamed:
+        figures.append(missing_pictures(content, path_of))
     drawn = draw_samples(content, choice.picks, path_of, folder, progress)
     if options.samples and drawn.shown and all(one.missing == len(one.singles) for one in drawn.shown):
         pick = choice.picks[0]
@@ -90,12 +97,34 @@ def check(content: Content, options: CheckOptions, folder: Path, progress: Progr
     )
 
 
-def _figures(content: Content, progress: Progress) -> Iterator[Figure]:
+def _release(content: Content, options: CheckOptions, samples: int, progress: Progress) -> Release | None:
+    """The tables: those of the stated root, or else of the manifest's where pictures are to be found by them.
+
+    Raises:
+        BadInput: the tables are wrong.
+    """
+    manifest = content.manifest
+    if manifest.source.kind != "nuscenes":
+        return None
+    if options.root is not None:
+        return read_tables(content, options.root, progress)
+    stated = Path(manifest.pictures.root)
+    unnamed = manifest.format == "mot" and manifest.pictures.mode == "none"
+    return read_tables(content, stated, progress) if unnamed and samples and stated.is_dir() else None
+
+
+def _figures(content: Content, release: Release | None, progress: Progress) -> Iterator[Figure]:
     yield from file_figures(content, progress)
     yield from scene_figures(content)
     yield from box_figures(content)
     if content.manifest.format == "mot":
         yield from motion_figures(content)
+    kept, dropped = sum(len(split.boxes) for split in content.splits.values()), content.manifest.dropped
+    pairs = list(pair_figures(content, kept, dropped))
+    if release is not None:
+        yield source_figure(content, release)
+        pairs = pairs or list(pair_figures(content, *left_out(content, release, progress)))
+    yield from pairs
 
 
 def _bounded(figure: Figure, stated: Bounds) -> Figure:

@@ -33,7 +33,7 @@ class Frames:
     """The pictures of a split."""
 
     name: tuple[str, ...]
-    """Of the file, relative to the folder of pictures; of MOT relative to the split's folder."""
+    """Of the file, relative to the folder of pictures."""
     token: tuple[str, ...]
     """Of the sample_data; empty where the data do not say it."""
     size: np.ndarray
@@ -100,8 +100,9 @@ class Split:
         return rows[np.argsort(self.frames.timestamp[rows], kind="stable")]
 
     def where(self, frame: int) -> str:
-        """A frame as a person finds it."""
-        return f"{self.name}: {self.frames.name[frame]}"
+        """A frame as a person finds it: its split with the file of its picture."""
+        name = self.frames.name[frame]
+        return name if name.startswith(f"{self.name}/") else f"{self.name}: {name}"
 
 
 @dataclass(frozen=True)

@@ -10,28 +10,28 @@ from vistrain_trainer.reporting.tables import Cell, Column, Table
 from vistrain_trainer.reporting.wording import percent
 
 
-def figure_table(checked: Checked) -> Table:
-    """A row for each figure: value by split, bound, verdict."""
+def figure_table(checked: Checked, *, brief: bool = False) -> Table:
+    """A row for each figure: value by split, bound, verdict. The brief one has names in place of titles."""
     scopes = [*checked.content.splits]
     if any(ALL in figure.values for figure in checked.figures):
         scopes.insert(0, ALL)
+    titles = () if brief else (Column("title", "figure"),)
     columns = (
-        Column("figure", "figure"),
+        *titles,
+        Column("verdict", "verdict"),
         *(Column(f"value_{scope}", scope) for scope in scopes),
         Column("bound", "bound"),
-        Column("verdict", "verdict"),
-        Column("name", "name for --bound"),
     )
+    name = Column("name", "figure" if brief else "name for --bound")
     rows: list[tuple[Cell, ...]] = []
     for figure in checked.figures:
         unit = figure.kind.unit
         values = (
             value_text(figure.values[scope], unit) if scope in figure.values else None for scope in scopes
         )
-        rows.append(
-            (figure.kind.title, *values, bound_text(figure.bound, unit), figure.verdict, figure.kind.name)
-        )
-    return Table("Figures", columns, tuple(rows))
+        cells: tuple[Cell, ...] = (figure.verdict, *values, bound_text(figure.bound, unit))
+        rows.append((figure.kind.name, *cells) if brief else (figure.kind.title, *cells, figure.kind.name))
+    return Table("Figures", (name, *columns) if brief else (*columns, name), tuple(rows))
 
 
 def place_table(checked: Checked) -> Table:

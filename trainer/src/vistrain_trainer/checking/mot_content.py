@@ -32,7 +32,7 @@ def read_mot(
     first = 0
     for place, one in enumerate(read_split(folder, name, len(manifest.classes))):
         sequences.append(_sequence(one, manifest.cameras, tokens))
-        frames.append(_frames(one, place))
+        frames.append(_frames(one, place, name))
         boxes.append(_boxes(one, first))
         first += one.info.length
         advance(1)
@@ -48,10 +48,10 @@ def _sequence(one: MotSequence, cameras: tuple[str, ...], tokens: dict[str, str]
     return CameraSequence(one.name, "", one.name, tokens.get(one.name, ""))
 
 
-def _frames(one: MotSequence, place: int) -> Frames:
+def _frames(one: MotSequence, place: int, split: str) -> Frames:
     info, known = one.info, one.frames
     names = (
-        f"{one.name}/{info.image_folder}/{number:06d}{info.image_suffix}"
+        f"{split}/{one.name}/{info.image_folder}/{number:06d}{info.image_suffix}"
         for number in range(1, info.length + 1)
     )
     return Frames(

@@ -18,6 +18,8 @@ GAP = 1.8
 FRAMES_OF_A_KEYFRAME = 6
 """Frames from keyframe to keyframe, nominal: 12 and 2 a second."""
 KEY_TOLERANCE = 0.02
+STEPS = round(1 / RATE_TOLERANCE)
+"""Steps that a sequence has to have for its rate to be told: of fewer, a single one could decide."""
 
 
 def motion_figures(content: Content) -> Iterator[Figure]:
@@ -44,10 +46,12 @@ class _Steps:
         sequence = frames.sequence[self.to]
         count = np.bincount(sequence, minlength=len(split.sequences))
         lasted = np.bincount(sequence, self.seconds, minlength=len(split.sequences))
-        self.sequence = np.flatnonzero((count > 0) & (lasted > 0))
-        """(k,) sequences of more than one frame."""
+        self.sequence = np.flatnonzero((count >= STEPS) & (lasted > 0))
+        """(k,) sequences that are long enough to have a rate."""
         self.rate = count[self.sequence] / lasted[self.sequence]
         """(k,) mean frames per second."""
+        self.mean_rate = float(count[self.sequence].sum() / (lasted[self.sequence].sum() or np.inf))
+        """Frames per second over all of them; 0 where there is none."""
 
 
 def _key_figures(content: Content) -> Iterator[Figure]:
@@ -86,9 +90,10 @@ def _rest(low: float, high: float) -> Bound:
 def _rate_figures(content: Content, steps: dict[str, _Steps]) -> Iterator[Figure]:
     fps = content.manifest.fps
     known = {name: one for name, one in steps.items() if len(one.sequence)}
+    if not known:
+        return
     bound = None if fps is None else Bound(min=fps * (1 - RATE_TOLERANCE), max=fps * (1 + RATE_TOLERANCE))
-    mean = {name: len(one.seconds) / float(one.seconds.sum()) for name, one in known.items()}
-    yield Figure(catalogue.FRAME_RATE, mean, bound)
+    yield Figure(catalogue.FRAME_RATE, {name: one.mean_rate for name, one in known.items()}, bound)
     ends: tuple[tuple[Kind, int], ...] = ((catalogue.SLOWEST_RATE, 1), (catalogue.FASTEST_RATE, -1))
     for kind, sign in ends:
         values, places = {}, {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from pathlib import PurePosixPath
 
 import numpy as np
 
@@ -20,12 +21,15 @@ from vistrain_trainer.evaluation.canvas import (
     titled,
     write,
 )
+from vistrain_trainer.reporting.wording import count
 
 SMALL = (480, 480)
 """Pixels that a picture is wide among others."""
 COLUMNS = 3
 """Pictures side by side."""
 _GREY = 96
+_DIGITS = 6
+"""Of the number of a frame in the name of its file; longer ones are times."""
 _GAP = 4
 _GROUNDS: dict[int, Colour] = {1: (50, 90, 20), 0: (20, 80, 150)}
 """Of the title: green of a keyframe, amber of an interpolated frame."""
@@ -67,12 +71,14 @@ def title(split: Split, frame: int) -> str:
     """What a picture is, in a line."""
     frames = split.frames
     sequence = split.sequences[int(frames.sequence[frame])]
-    count = len(split.rows_of(frame))
-    said = [sequence.name or frames.name[frame]]
+    name = PurePosixPath(frames.name[frame])
+    said = [sequence.name or name.name]
+    if name.stem.isdecimal() and len(name.stem) <= _DIGITS:
+        said.append(f"frame {int(name.stem)}")
     kind = {1: "keyframe", 0: "interpolated"}.get(int(frames.keyframe[frame]))
     if kind is not None:
         said.append(kind)
-    said.append(f"{count} box{'' if count == 1 else 'es'}")
+    said.append(count(len(split.rows_of(frame)), "box", "boxes"))
     return ", ".join(said)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -17,18 +17,21 @@ PathOf = Callable[[Split, int], Path]
 """Where the picture of a frame ought to be."""
 
 
-def picture_paths(content: Content, root: Path | None) -> PathOf:
+def picture_paths(content: Content, root: Path | None, names: Mapping[str, str] | None = None) -> PathOf:
     """Where pictures are looked for.
 
     Args:
         root: folder that names are relative to where the data set has no pictures of its own; the
             manifest's when none.
+        names: there, the name of a picture by its token, where the data set does not say it.
     """
     stated = content.manifest.pictures
     folder = content.folder / stated.root  # which may be absolute
-    if stated.mode == "none" and root is not None:
-        folder = root
-    return lambda split, frame: folder / split.frames.name[frame]
+    if stated.mode == "none":
+        folder = folder if root is None else root
+    if names is None or stated.mode != "none":
+        return lambda split, frame: folder / split.frames.name[frame]
+    return lambda split, frame: folder / names.get(split.frames.token[frame], split.frames.name[frame])
 
 
 def read_picture(path: Path) -> np.ndarray | None:

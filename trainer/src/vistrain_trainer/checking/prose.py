@@ -103,11 +103,15 @@ def _outside(checked: Checked) -> Iterator[Sentence]:
 
 
 def _visible(checked: Checked) -> Iterator[Sentence]:
-    figure = checked.figure(catalogue.VISIBLE_SHARE.name)
-    if figure is None:
+    visible, seen = (checked.figure(kind.name) for kind in (catalogue.VISIBLE_SHARE, catalogue.SEEN_SHARE))
+    if visible is None or seen is None:
         return
-    facts = {"share": Fact(_values(figure, tuple(figure.values)), figure.kind.how)}
-    yield Sentence("of all pairs of an annotation and a camera, the camera sees {share}", facts)
+    facts = {
+        "visible": Fact(_values(visible, tuple(visible.values)), visible.kind.how),
+        "seen": Fact(_values(seen, tuple(seen.values)), seen.kind.how),
+    }
+    text = "of all pairs of an annotation and a picture of its moment, {visible} are in the data set; "
+    yield Sentence(text + "of the pairs of its classes, {seen}", facts)
 
 
 def _motion(checked: Checked) -> Iterator[Sentence]:
@@ -116,7 +120,9 @@ def _motion(checked: Checked) -> Iterator[Sentence]:
     )
     if key is not None:
         facts = {"share": Fact(_values(key, tuple(key.values)), key.kind.how)}
-        yield Sentence("keyframes are {share} of the frames, the others are interpolated", facts)
+        every = all(share == 1 for share in key.values.values())
+        text = "keyframes are {share} of the frames, the others are interpolated"
+        yield Sentence("every frame is a keyframe" if every else text, facts)
     if rate is not None and rate.values:
         facts = {"rate": Fact(_values(rate, tuple(rate.values)), rate.kind.how)}
         text = "the sequences have on average {rate}"
@@ -143,34 +149,23 @@ def _motion(checked: Checked) -> Iterator[Sentence]:
 
 
 def _looked_at(checked: Checked) -> Iterator[Sentence]:
-    if not checked.shown:
+    shown = checked.shown
+    if not shown:
         return
-    choice = checked.choice
-    single = all(len(one.singles) == 1 for one in checked.shown)
-    frames = sum(len(one.singles) for one in checked.shown)
-    missing = sum(one.missing for one in checked.shown)
+    frames, missing = sum(len(one.singles) for one in shown), sum(one.missing for one in shown)
+    what = ("picture", "") if frames == len(shown) else ("run of frames", "runs of frames")
+    sequences = {(one.split, one.sequence) for one in shown}
     facts = {
-        "samples": Fact(
-            count(
-                len(checked.shown),
-                "picture" if single else "run of frames",
-                "" if single else "runs of frames",
-            ),
-            "--samples",
-        ),
-        "sequences": Fact(
-            count(len({(one.split, one.sequence) for one in checked.shown}), "sequence"), "of the choice"
-        ),
-        "chosen": Fact(count(choice.sequences, "sequence"), "--scene, --camera"),
+        "samples": Fact(count(len(shown), *what), "--samples"),
+        "sequences": Fact(count(len(sequences), "sequence"), "of the choice"),
+        "chosen": Fact(count(checked.choice.sequences, "sequence"), "--scene, --camera"),
+        "frames": Fact(str(frames), "shown"),
+        "missing": Fact(str(missing), "reading of the pictures"),
     }
-    yield Sentence(
-        "shown are {samples} of {sequences}, chosen from {chosen}, evenly and with a fixed seed", facts
-    )
+    verb = "is" if len(shown) == 1 else "are"
+    text = f"shown {verb} {{samples}} of {{sequences}}, chosen from {{chosen}}, evenly and with a fixed seed"
+    yield Sentence(text, facts)
     if missing:
-        facts = {
-            "missing": Fact(str(missing), "reading of the pictures"),
-            "frames": Fact(str(frames), "shown"),
-        }
         yield Sentence("of the {frames} pictures shown, {missing} could not be read and are grey", facts)
 
 

@@ -18,6 +18,7 @@ from vistrain_trainer.checking.pictures import PathOf, read_picture
 from vistrain_trainer.checking.result import Shown
 from vistrain_trainer.data.progress import Progress, silent
 from vistrain_trainer.evaluation.canvas import as_jpeg
+from vistrain_trainer.reporting.wording import count
 
 PICTURES, STRIPS, TOGETHER = "pictures", "strips", "all-samples.jpg"
 ON_ONE_PAGE = 60
@@ -120,10 +121,10 @@ class _Sample:
         return wrong
 
     def _caption(self) -> str:
-        split, frames = self._split, self._pick.frames
-        first = split.frames.name[frames[0]]
-        where = first if len(frames) == 1 else f"{first} and the {len(frames) - 1} frames after it"
-        return f"{split.name}, {where}: {len(self.labels)} box{'' if len(self.labels) == 1 else 'es'}"
+        where = self._split.where(self._pick.frames[0])
+        after = len(self._pick.frames) - 1
+        where += f" and the {count(after, 'frame')} after it" if after else ""
+        return f"{where}, {count(len(self.labels), 'box', 'boxes')}"
 
 
 def _write(path: Path, canvas: np.ndarray, folder: Path) -> str:

@@ -99,7 +99,7 @@ def _say(checked: Checked) -> None:
     from vistrain_trainer.cli.printing import print_table
     from vistrain_trainer.reporting.wording import count
 
-    print_table(figure_table(checked))
+    print_table(figure_table(checked, brief=True))
     choice = checked.choice
     if choice.of_scenes:
         chosen = "" if choice.sequences == choice.of_sequences else f"{choice.sequences} of "
