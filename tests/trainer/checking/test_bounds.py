@@ -84,7 +84,8 @@ def test_both_ends_are_within():
 
 
 def test_bounds_and_values_are_worded_with_their_units():
-    assert bound_text(Bound(0.13, 0.18), "share") == "13 % to 18 %"
+    assert bound_text(Bound(0.13, 0.18), "share") == "13 to 18 %"
+    assert bound_text(Bound(30, 90), "s") == "30 s to 1 min 30 s"
     assert bound_text(Bound(max=0), "") == "none"
     assert bound_text(Bound(max=5), "") == "at most 5"
     assert bound_text(Bound(min=11.4), "Hz") == "at least 11.4 Hz"

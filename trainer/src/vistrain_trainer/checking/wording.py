@@ -18,7 +18,7 @@ def value_text(value: float, unit: Unit) -> str:
 
 
 def bound_text(bound: Bound | None, unit: Unit) -> str:
-    """`none`, `13 % to 18 %`, `at most 5`; a dash where there is no bound."""
+    """`none`, `13 to 18 %`, `at most 5`; a dash where there is no bound."""
     if bound is None:
         return "–"
     low = None if bound.min is None else value_text(bound.min, unit)
@@ -27,4 +27,7 @@ def bound_text(bound: Bound | None, unit: Unit) -> str:
         return "none" if bound.max == 0 else f"at most {high}"
     if high is None:
         return f"at least {low}"
-    return low if low == high else f"{low} to {high}"
+    if low == high:
+        return low
+    same = unit != "s"  # seconds may be told in minutes at one end only
+    return f"{low.partition(' ')[0] if same else low} to {high}"
