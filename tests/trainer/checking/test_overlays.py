@@ -33,6 +33,7 @@ def split_of(*boxes: tuple[int, list[float], int], keyframe: int = UNKNOWN) -> S
             np.array([[WIDTH, HEIGHT]], np.int32),
             *(np.zeros(1, np.int32),) * 2,
             np.array([keyframe]),
+            np.ones(1, np.uint8),
         ),
         Boxes(
             np.zeros(count, np.int32),

@@ -136,12 +136,14 @@ def _frames(content: Content, key: Key, samples: int, each: int) -> list[tuple[i
 def _require(option: str, stated: Sequence[str], known: set[str]) -> None:
     for name in stated:
         if name not in known:
-            close = get_close_matches(name, known, 1)
-            listed = sorted(known)
+            listed = sorted(known - {""})
+            close = get_close_matches(name, listed, 1)
             several = f"{listed[0]} to {listed[-1]} ({len(listed)})" if len(listed) > 8 else ", ".join(listed)
+            problem = "the data set has no such one" if listed else "the data set does not tell them"
+            remedy = f"Did you mean {close[0]}?" if close else f"Choose from {several}"
             raise BadInput(
                 field=option,
                 value=name,
-                problem="the data set has no such one",
-                remedy=f"Did you mean {close[0]}?" if close else f"Choose from {several}",
+                problem=problem,
+                remedy=remedy if listed else "Leave the option out",
             )

@@ -85,6 +85,7 @@ def read_coco(path: Path, name: str, classes: tuple[str, ...], *, bins: bool = F
         keyframe=np.array(
             [UNKNOWN if image.keyframe is None else image.keyframe for image in document.images], np.int8
         ),
+        orientation=np.ones(len(document.images), np.uint8),
     )
     return Split(name, numbered, tuple(sequences), frames, _boxes(document, labels, path, bins=bins))
 

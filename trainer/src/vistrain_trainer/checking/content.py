@@ -19,7 +19,7 @@ class CameraSequence:
     """The pictures of one camera through one scene."""
 
     scene: str
-    """Name."""
+    """Name; empty where it is not known."""
     camera: str
     """Channel; empty where it is not known."""
     name: str
@@ -44,6 +44,8 @@ class Frames:
     """(n,) int64 microseconds since 1970; UNKNOWN where the data do not say it."""
     keyframe: np.ndarray
     """(n,) int8: 1, 0, or UNKNOWN."""
+    orientation: np.ndarray
+    """(n,) uint8 EXIF's orientation that the picture is turned by to be of this size."""
 
     def __len__(self) -> int:
         return len(self.name)

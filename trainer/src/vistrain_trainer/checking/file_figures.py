@@ -22,7 +22,7 @@ def file_figures(content: Content, progress: Progress = silent) -> Iterator[Figu
         BadInput: a file is there and cannot be read.
     """
     yield _changed(content, progress)
-    if content.manifest.format == "coco":
+    if content.manifest.format != "mot":  # which has numbers only
         yield _class_order(content)
     yield _counts(content)
 
@@ -65,20 +65,21 @@ def _counts(content: Content) -> Figure:
 
 
 def counts_of(split: Split, classes: tuple[str, ...]) -> Counts:
-    """Everything that a manifest states, counted."""
+    """Everything that a manifest states, counted; what the files do not tell is none."""
     per_class = np.bincount(split.boxes.label, minlength=len(classes)).tolist()
     sequence = split.frames.sequence[split.boxes.frame].astype(np.int64)
     tracked = split.boxes.track != UNKNOWN
     tracks = np.unique((sequence[tracked] << 32) + split.boxes.track[tracked])
-    keys, others = (int((split.frames.keyframe == value).sum()) for value in (1, 0))
+    keyframe = split.frames.keyframe
+    told = not (keyframe == UNKNOWN).any()
     return Counts(
         images=len(split.frames),
         annotations=len(split.boxes),
         per_class=dict(zip(classes, per_class, strict=True)),
-        sequences=len(split.sequences),
+        sequences=len(split.sequences) if any(one.scene for one in split.sequences) else None,
         tracks=len(tracks) if tracked.any() else None,
-        key_frames=keys,
-        interpolated_frames=others,
+        key_frames=int((keyframe == 1).sum()) if told else None,
+        interpolated_frames=int((keyframe == 0).sum()) if told else None,
     )
 
 

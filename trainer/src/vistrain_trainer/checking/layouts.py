@@ -83,7 +83,7 @@ def split_table(checked: Checked) -> Table:
             (
                 name,
                 len(scenes) or None,
-                counts.sequences if scenes else None,
+                counts.sequences,
                 counts.images,
                 counts.annotations,
                 counts.tracks,

@@ -61,6 +61,7 @@ def _frames(one: MotSequence, place: int, split: str) -> Frames:
         sequence=np.full(info.length, place, np.int32),
         timestamp=np.full(info.length, UNKNOWN, np.int64) if known is None else known.timestamp,
         keyframe=np.full(info.length, UNKNOWN, np.int8) if known is None else known.keyframe.astype(np.int8),
+        orientation=np.ones(info.length, np.uint8),
     )
 
 
@@ -80,7 +81,7 @@ def _joined(parts: list[Frames]) -> Frames:
     return Frames(
         name=tuple(name for part in parts for name in part.name),
         token=tuple(token for part in parts for token in part.token),
-        **{key: _columns(parts, key) for key in ("size", "sequence", "timestamp", "keyframe")},
+        **{key: _columns(parts, key) for key in ("size", "sequence", "timestamp", "keyframe", "orientation")},
     )
 
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
 from vistrain_trainer.checking.coco_content import read_coco
 from vistrain_trainer.checking.content import Content, Split
 from vistrain_trainer.checking.mot_content import read_mot
+from vistrain_trainer.checking.yolo_content import read_yolo
 from vistrain_trainer.data import manifest as manifests
 from vistrain_trainer.data.manifest import MANIFEST, DatasetManifest
 from vistrain_trainer.data.progress import Progress, silent
 from vistrain_trainer.errors import BadInput
 
-_FORMATS = ("coco", "mot")
+_FORMATS = ("coco", "yolo", "mot")
 _REMEDY = "Name a folder that `vistrain prepare` made, or one that holds several of them"
 
 
@@ -50,8 +52,12 @@ def read_content(folder: Path, progress: Progress = silent) -> Content:
         _refuse(folder, f"it is of format {manifest.format}, which is not checked", remedy)
     if not manifest.splits:
         _refuse(folder / MANIFEST, "it names no split", "Prepare the data set again")
-    read = _read_mot if manifest.format == "mot" else _read_coco
-    return Content(folder, manifest, read(folder, manifest, progress))
+    readers: dict[str, Callable[[Path, DatasetManifest, Progress], dict[str, Split]]] = {
+        "coco": _read_coco,
+        "yolo": read_yolo,
+        "mot": _read_mot,
+    }
+    return Content(folder, manifest, readers[manifest.format](folder, manifest, progress))
 
 
 def _read_coco(folder: Path, manifest: DatasetManifest, progress: Progress) -> dict[str, Split]:

@@ -12,6 +12,7 @@ from vistrain_trainer.checking.bounds import NOTHING
 from vistrain_trainer.checking.content import Content, Split
 from vistrain_trainer.checking.figure import NAMED, Figure
 from vistrain_trainer.data.images import decode
+from vistrain_trainer.data.picture_file import turn_picture
 
 PathOf = Callable[[Split, int], Path]
 """Where the picture of a frame ought to be."""
@@ -34,10 +35,10 @@ def picture_paths(content: Content, root: Path | None, names: Mapping[str, str] 
     return lambda split, frame: folder / names.get(split.frames.token[frame], split.frames.name[frame])
 
 
-def read_picture(path: Path) -> np.ndarray | None:
-    """(H, W, 3) uint8, BGR; none where it is not there or is no picture."""
+def read_picture(path: Path, orientation: int = 1) -> np.ndarray | None:
+    """(H, W, 3) uint8, BGR, turned by EXIF's orientation; none where it is not there or is no picture."""
     try:
-        return decode(path.read_bytes())
+        return turn_picture(decode(path.read_bytes()), orientation)
     except (OSError, ValueError):
         return None
 

@@ -74,7 +74,8 @@ class _Sample:
 
     def __init__(self, split: Split, pick: Pick, path_of: PathOf) -> None:
         self._split, self._pick = split, pick
-        self._images = [read_picture(path_of(split, frame)) for frame in pick.frames]
+        turns = split.frames.orientation
+        self._images = [read_picture(path_of(split, frame), int(turns[frame])) for frame in pick.frames]
         rows = np.concatenate([split.rows_of(frame) for frame in pick.frames])
         self.labels: list[int] = split.boxes.label[rows].tolist()
 
