@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import shutil
 from itertools import pairwise
 from pathlib import Path
@@ -11,6 +13,7 @@ import pytest
 
 from support.checks import run_check
 from support.pages import Page
+from vistrain_trainer.checking import samples
 
 
 @pytest.fixture(scope="module")
@@ -124,11 +127,28 @@ def test_what_is_outside_is_said_on_top(spoilt, tmp_path):
     text = (tmp_path / "out" / "index.html").read_text()
     page = Page(text)
     assert page.texts["outcome"] == "outside bounds: boxes-outside"
+    assert "1 is outside it: boxes that leave their picture." in page.texts["story"]
     assert "Boxes that leave their picture: val 1 (bound: none), such as val: CAM_" in text
     figures, places = page.tables["figures"]
     assert figures.by_first["boxes that leave their picture"][0] == "outside"
     assert ["boxes that leave their picture", "val"] in [row[:2] for row in places.rows]
     assert "samples" not in page.sections  # a page without pictures is a whole page
+
+
+def test_a_full_disk_is_told_and_leaves_the_earlier_check(world, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    assert run_check(world, "--samples", 1, "--out", out).exit_code == 0
+    before = (out / "index.html").read_bytes()
+
+    def full(path: Path, *_: object) -> str:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+    monkeypatch.setattr(samples, "_write", full)
+    result = run_check(world, "--samples", 1, "--out", out)
+    assert result.exit_code == 74
+    assert "cannot be written (No space left on device)" in result.stderr
+    assert (out / "index.html").read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
 def test_several_data_sets_below_a_folder(world, tmp_path):
@@ -157,6 +177,26 @@ def test_an_earlier_check_is_replaced_and_nothing_else(world, tmp_path):
     assert result.exit_code == 64
     assert "it is there, and is no earlier check" in result.stderr
     assert (other / "cat.jpg").read_bytes() == b"cat"
+
+
+def test_a_folder_that_has_more_than_checks_is_not_replaced(world, tmp_path):
+    """Such as the folder one works in, which has the folder `check`."""
+    work = tmp_path / "work"
+    assert run_check(world, "--samples", 0, "--out", work / "check").exit_code == 0
+    (work / "thesis.tex").write_text("years")
+    assert run_check(world, "--out", work).exit_code == 64
+    (work / "check" / "notes.txt").write_text("hours")
+    assert run_check(world, "--out", work / "check").exit_code == 64
+    assert (work / "thesis.tex").read_text() == "years"
+    assert (work / "check" / "notes.txt").read_text() == "hours"
+
+
+def test_data_are_not_replaced_by_their_check(world, tmp_path):
+    folder = tmp_path / "world"
+    shutil.copytree(world, folder)
+    assert run_check(folder, "--out", folder).exit_code == 64
+    assert run_check(folder, "--out", tmp_path).exit_code == 64
+    assert (folder / "manifest.json").is_file()
 
 
 @pytest.mark.parametrize(

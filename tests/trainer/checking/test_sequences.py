@@ -99,6 +99,7 @@ def test_a_gap_is_listed_and_the_slow_sequence_named(changed_mot, tmp_path):
     assert "slowest-rate" in found["outside"]
     split = read_split_of(folder)
     assert found["figures"]["slowest-rate"]["places"][split][0].startswith(f"{SEQUENCE}: ")
+    assert found["figures"]["fastest-rate"]["places"] == {}
     gaps = found["figures"]["gaps"]
     assert gaps["values"][split] == 1
     (place,) = gaps["places"][split]

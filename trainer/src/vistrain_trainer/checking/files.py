@@ -10,11 +10,14 @@ from vistrain_trainer.checking.document import document
 from vistrain_trainer.checking.opening import find, read_content
 from vistrain_trainer.checking.page import render_page
 from vistrain_trainer.checking.result import Checked
+from vistrain_trainer.checking.samples import PICTURES, STRIPS, TOGETHER
 from vistrain_trainer.data.progress import Progress, silent
 from vistrain_trainer.engine.files import put_folder
 from vistrain_trainer.errors import BadInput
 
 PAGE, DOCUMENT = "index.html", "check.json"
+_OURS = (PAGE, DOCUMENT, TOGETHER, PICTURES, STRIPS)
+"""All that a check's folder holds."""
 
 
 def write_checks(path: Path, options: CheckOptions, out: Path, progress: Progress = silent) -> list[Checked]:
@@ -50,7 +53,7 @@ def _require_replaceable(out: Path, folders: tuple[Path, ...]) -> None:
     """Nothing but a check is let go of."""
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return
-    earlier = any(out.glob(DOCUMENT)) or any(out.glob(f"*/{DOCUMENT}"))
+    earlier = out.is_dir() and (_is_check(out) or all(map(_is_check, out.iterdir())))
     if earlier and not any(folder.is_relative_to(out) for folder in folders):
         return
     raise BadInput(
@@ -59,3 +62,7 @@ def _require_replaceable(out: Path, folders: tuple[Path, ...]) -> None:
         problem="it is there, and is no earlier check",
         remedy="Name a new folder, or remove this one first",
     )
+
+
+def _is_check(folder: Path) -> bool:
+    return (folder / DOCUMENT).is_file() and all(entry.name in _OURS for entry in folder.iterdir())

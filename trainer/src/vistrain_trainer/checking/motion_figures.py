@@ -9,7 +9,7 @@ import numpy as np
 from vistrain_trainer.checking import catalogue
 from vistrain_trainer.checking.bounds import Bound
 from vistrain_trainer.checking.content import UNKNOWN, Content, Split
-from vistrain_trainer.checking.figure import NAMED, Figure, Kind
+from vistrain_trainer.checking.figure import NAMED, Figure
 
 RATE_TOLERANCE = 0.05
 """Share of the nominal rate that the mean rate of a sequence may be off: 0.6 of 12 a second."""
@@ -94,16 +94,17 @@ def _rate_figures(content: Content, steps: dict[str, _Steps]) -> Iterator[Figure
         return
     bound = None if fps is None else Bound(min=fps * (1 - RATE_TOLERANCE), max=fps * (1 + RATE_TOLERANCE))
     yield Figure(catalogue.FRAME_RATE, {name: one.mean_rate for name, one in known.items()}, bound)
-    ends: tuple[tuple[Kind, int], ...] = ((catalogue.SLOWEST_RATE, 1), (catalogue.FASTEST_RATE, -1))
-    for kind, sign in ends:
+    for kind, sign in ((catalogue.SLOWEST_RATE, 1), (catalogue.FASTEST_RATE, -1)):
         values, places = {}, {}
         for name, one in known.items():
             order = np.argsort(sign * one.rate, kind="stable")
             values[name] = float(one.rate[order[0]])
+            beyond = [
+                at for at in order.tolist() if fps and sign * (one.rate[at] - fps) < -RATE_TOLERANCE * fps
+            ]
+            sequences = content.splits[name].sequences
             places[name] = tuple(
-                f"{content.splits[name].sequences[one.sequence[at]].name}: {one.rate[at]:.2f} Hz"
-                for at in order[:NAMED].tolist()
-                if bound is None or not bound.holds(float(one.rate[at]))
+                f"{sequences[one.sequence[at]].name}: {one.rate[at]:.2f} Hz" for at in beyond[:NAMED]
             )
         yield Figure(kind, values, bound, {name: found for name, found in places.items() if found})
 
@@ -115,11 +116,11 @@ def _gap_figures(content: Content, steps: dict[str, _Steps]) -> Iterator[Figure]
         values, places = {}, {}
         for name, one in steps.items():
             split = content.splits[name]
-            wide = np.flatnonzero(one.seconds > GAP / fps)
+            wide = np.flatnonzero(one.seconds > round(GAP / fps, 6))
             values[name] = float(len(wide))
             order = wide[np.argsort(-one.seconds[wide], kind="stable")][:NAMED]
             places[name] = tuple(
-                f"{split.where(int(one.to[at]))}: {1000 * one.seconds[at]:.0f} ms after the frame before"
+                f"{split.where(int(one.to[at]))}: {1000 * one.seconds[at]:.1f} ms after the frame before"
                 for at in order.tolist()
             )
         yield Figure(catalogue.GAPS, values, places={name: found for name, found in places.items() if found})

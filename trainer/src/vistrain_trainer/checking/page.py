@@ -6,6 +6,7 @@ import base64
 from collections.abc import Iterator
 from pathlib import Path
 
+from vistrain_trainer.checking.figure import ALL
 from vistrain_trainer.checking.layouts import (
     class_table,
     figure_table,
@@ -72,7 +73,10 @@ def alerts(checked: Checked) -> Iterator[str]:
     """A line for each figure outside its bound, with the first place."""
     for figure in checked.outside:
         unit = figure.kind.unit
-        values = ", ".join(f"{scope} {value_text(figure.values[scope], unit)}" for scope in figure.outside)
+        values = ", ".join(
+            ("" if scope == ALL else f"{scope} ") + value_text(figure.values[scope], unit)
+            for scope in figure.outside
+        )
         text = f"{figure.kind.title}: {values} (bound: {bound_text(figure.bound, unit)})"
         places = [place for scope in figure.outside for place in figure.places.get(scope, ())]
         yield sentence(text + (f", such as {places[0]}" if places else ""))

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from vistrain_trainer.checking import catalogue
-from vistrain_trainer.checking.figure import Figure
+from vistrain_trainer.checking.figure import ALL, Figure
 from vistrain_trainer.checking.file_figures import counts_of
 from vistrain_trainer.checking.result import Checked
-from vistrain_trainer.checking.wording import bound_text, value_text
+from vistrain_trainer.checking.wording import value_text
 from vistrain_trainer.reporting.sentences import Fact, Sentence
 from vistrain_trainer.reporting.wording import count, listing, percent
 
@@ -17,7 +17,7 @@ _FILES = "counted in its files"
 
 def paragraphs(checked: Checked) -> tuple[tuple[Sentence, ...], ...]:
     """What the data set is, how it stands to its bounds, what stands out; none of them is empty."""
-    groups = ((_extent, _classes), (_verdict, _outside), (_visible, _motion), (_looked_at,))
+    groups = ((_extent, _classes), (_verdict,), (_visible, _motion), (_looked_at,))
     told = (tuple(sentence for part in group for sentence in part(checked)) for group in groups)
     return tuple(paragraph for paragraph in told if paragraph)
 
@@ -78,27 +78,18 @@ def _classes(checked: Checked) -> Iterator[Sentence]:
 
 
 def _verdict(checked: Checked) -> Iterator[Sentence]:
-    judged, outside = checked.judged, len(checked.outside)
+    outside = checked.outside
     facts = {
-        "judged": Fact(str(judged), "figures with a bound"),
-        "outside": Fact(str(outside), "figures outside their bound"),
+        "judged": Fact(str(checked.judged), "figures with a bound"),
+        "outside": Fact(str(len(outside)), "figures outside their bound"),
+        "titles": Fact(listing([figure.kind.title for figure in outside]), "names of these figures"),
     }
-    if outside == 0:
+    if not outside:
         yield Sentence("all {judged} figures that have a bound are within it", facts)
     else:
-        verb = "is" if outside == 1 else "are"
-        yield Sentence(f"of {{judged}} figures that have a bound, {{outside}} {verb} outside it", facts)
-
-
-def _outside(checked: Checked) -> Iterator[Sentence]:
-    for figure in checked.outside:
+        verb = "is" if len(outside) == 1 else "are"
         yield Sentence(
-            "outside its bound is {title}: {values}, where the bound is {bound}",
-            {
-                "title": Fact(figure.kind.title, "name of the figure"),
-                "values": Fact(_values(figure, figure.outside), figure.kind.how),
-                "bound": Fact(bound_text(figure.bound, figure.kind.unit), "as stated, or by default"),
-            },
+            f"of {{judged}} figures that have a bound, {{outside}} {verb} outside it: {{titles}}", facts
         )
 
 
@@ -172,7 +163,7 @@ def _looked_at(checked: Checked) -> Iterator[Sentence]:
 def _values(figure: Figure, scopes: tuple[str, ...]) -> str:
     """`15.4 %`, or `3 in train and 1 in val`."""
     texts = [
-        value_text(figure.values[scope], figure.kind.unit) + ("" if scope == "all" else f" in {scope}")
+        value_text(figure.values[scope], figure.kind.unit) + ("" if scope == ALL else f" in {scope}")
         for scope in scopes
     ]
     return listing(texts)

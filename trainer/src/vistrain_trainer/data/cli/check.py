@@ -25,22 +25,22 @@ def check(
     root: Annotated[
         Path | None,
         typer.Option(
-            help="Folder of the nuScenes release: for its pictures and its tables. [default: the manifest's]",
-            show_default=False,
+            help="Folder of the nuScenes release: for its pictures and its tables.",
+            show_default="the manifest's",
         ),
     ] = None,
     scene: Annotated[
-        str, typer.Option(metavar="NAME[,NAME]", help="Scenes to show. [default: all]", show_default=False)
+        str, typer.Option(metavar="NAME[,NAME]", help="Scenes to show.", show_default="all")
     ] = "",
     camera: Annotated[
-        str, typer.Option(metavar="NAME[,NAME]", help="Cameras to show. [default: all]", show_default=False)
+        str, typer.Option(metavar="NAME[,NAME]", help="Cameras to show.", show_default="all")
     ] = "",
     samples: Annotated[
         int | None,
         typer.Option(
             min=0,
-            help="Pictures to show, of MOT strips of six frames. [default: 12, of MOT 6]",
-            show_default=False,
+            help="Pictures to show, of MOT strips of six frames.",
+            show_default="12, of MOT 6",
         ),
     ] = None,
     bounds: Annotated[
