@@ -10,6 +10,7 @@ from hypothesis import strategies as some
 
 from vistrain_trainer.reporting.axes import x_axis, y_axis
 from vistrain_trainer.reporting.charts import Band, Chart, Flag, Line, drawn, thinned
+from vistrain_trainer.reporting.figures import draw
 from vistrain_trainer.reporting.plot import lay_out
 
 VALUES = some.lists(
@@ -92,3 +93,26 @@ def test_a_line_takes_finite_values_only():
         Line("a", (1.0, 2.0), (1.0,), slot=0)
     empty = Chart(key="k", title="t", x_label="epoch", y_label="y", lines=(Line("a", (), (), slot=0),))
     assert drawn([None, empty]) == ()
+
+
+def test_an_axis_of_sizes_is_logarithmic_from_end_to_end():
+    line = Line("a", (1.0, 10.0, 10.0, 398.1), (20.0, 20.0, 5.0, 5.0), slot=0, stepped=True)
+    one = Chart(
+        key="k",
+        title="t",
+        x_label="width (px)",
+        y_label="y",
+        lines=(line,),
+        x_range=(1.0, 398.1),
+        y_floor=0.0,
+        x_logarithmic=True,
+    )
+    assert [tick.text for tick in x_axis(one).ticks] == ["1", "2", "5", "10", "20", "50", "100", "200"]
+    plot = lay_out(one)
+    assert [tick.percent for tick in plot.x_ticks][:4] == pytest.approx([0, 11.58, 26.88, 38.46], abs=0.01)
+    assert plot.lines[0].path == "M0 0L385 0L385 750L1000 750"
+    assert plot.lines[0].dots == ""  # corners are no readings
+    assert plot.readings["logarithmic"]
+    assert plot.readings["lines"][0]["stepped"]
+    names = [name for name, content in draw([one]) if content]
+    assert names == ["k.png", "k.svg"]
