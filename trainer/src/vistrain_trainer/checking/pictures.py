@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -47,10 +48,11 @@ def missing_pictures(content: Content, path_of: PathOf) -> Figure:
     """How many are not there; a fault where the data set is to have its own."""
     values, places = {}, {}
     for name, split in content.splits.items():
-        missing = list(_missing(split, path_of))
-        values[name] = float(len(missing))
-        if missing:
-            places[name] = tuple(map(str, missing[:NAMED]))
+        missing = _missing(split, path_of)
+        first = tuple(str(path) for path in islice(missing, NAMED))
+        values[name] = float(len(first) + sum(1 for _ in missing))
+        if first:
+            places[name] = first
     own = content.manifest.pictures.mode != "none"
     return Figure(catalogue.MISSING_PICTURES, values, NOTHING if own else None, places)
 
