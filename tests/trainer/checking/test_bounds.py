@@ -116,3 +116,24 @@ def test_a_wrong_bound_is_bad_input_and_leaves_nothing(world, tmp_path):
     assert result.exit_code == 64
     assert "error: --bound: gapps: there is no such figure" in result.stderr
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("figure", "remedy"),
+    [("gaps", "Leave the bound out"), ("visible-share", "Name the release's folder with --root")],
+)
+def test_a_bound_that_nothing_is_held_against_is_refused(figure, remedy, world, tmp_path):
+    """COCO has no gaps, and the manifest of this world does not say which annotations are seen."""
+    result = run_check(world, "--bound", f"{figure}=0:1", "--samples", 0, "--out", tmp_path / "out")
+    assert result.exit_code == 64
+    assert f"--bound: {figure}: its value is not known of any data set here" in result.stderr
+    assert remedy in result.stderr
+    assert not (tmp_path / "out").exists()
+    assert (
+        run_check(world, "--bound", f"{figure}=:", "--samples", 0, "--out", tmp_path / "out").exit_code == 0
+    )
+
+
+def test_a_bound_on_one_of_several_data_sets_is_enough(prepared, tmp_path):
+    result = run_check(prepared, "--bound", "gaps=0:1000", "--samples", 0, "--out", tmp_path / "out")
+    assert result.exit_code == 0, result.output

@@ -195,7 +195,7 @@ def test_pictures_that_were_asked_for_and_are_not_there_at_all(spoilt, tmp_path)
     (folder / "images").rename(folder / "elsewhere")
     result = run_check(folder, "--samples", 3, "--out", tmp_path / "out")
     assert result.exit_code == 64
-    assert "none of their pictures is there, such as" in result.stderr
+    assert "the picture is not there, nor is any other that was to be shown" in result.stderr
     assert "--samples 0" in result.stderr
     assert not (tmp_path / "out").exists()
     assert list(tmp_path.glob(".*")) == []  # nothing half made

@@ -15,14 +15,14 @@ from vistrain_trainer.checking.catalogue import (
     KINDS,
     THIN_BOXES,
 )
-from vistrain_trainer.checking.choice import choose
+from vistrain_trainer.checking.choice import Pick, choose
 from vistrain_trainer.checking.content import Content
 from vistrain_trainer.checking.figure import Figure
 from vistrain_trainer.checking.file_figures import file_figures
 from vistrain_trainer.checking.histograms import histograms
 from vistrain_trainer.checking.motion_figures import motion_figures
 from vistrain_trainer.checking.pair_figures import pair_figures
-from vistrain_trainer.checking.pictures import missing_pictures, picture_paths
+from vistrain_trainer.checking.pictures import PathOf, missing_pictures, picture_paths
 from vistrain_trainer.checking.result import Checked
 from vistrain_trainer.checking.samples import draw_samples
 from vistrain_trainer.checking.scene_figures import scene_figures
@@ -75,14 +75,7 @@ def check(content: Content, options: CheckOptions, folder: Path, progress: Progr
         figures.append(missing_pictures(content, path_of))
     drawn = draw_samples(content, choice.picks, path_of, folder, progress)
     if options.samples and drawn.shown and all(one.missing == len(one.singles) for one in drawn.shown):
-        pick = choice.picks[0]
-        raise BadInput(
-            field="--samples",
-            value=options.samples,
-            problem="none of their pictures is there, such as "
-            f"{path_of(content.splits[pick.split], pick.frames[0])}",
-            remedy="Name the release's folder with --root, or say --samples 0",
-        )
+        raise _no_picture(content, choice.picks[0], path_of)
     if drawn.shown:
         figures.append(drawn.other_size)
     order = {kind.name: place for place, kind in enumerate(KINDS)}
@@ -94,6 +87,16 @@ def check(content: Content, options: CheckOptions, folder: Path, progress: Progr
         choice=choice,
         shown=drawn.shown,
         together=drawn.together,
+    )
+
+
+def _no_picture(content: Content, pick: Pick, path_of: PathOf) -> BadInput:
+    first = path_of(content.splits[pick.split], pick.frames[0])
+    return BadInput(
+        field="--samples",
+        value=str(first),
+        problem="the picture is not there, nor is any other that was to be shown",
+        remedy="Name the release's folder with --root, or say --samples 0",
     )
 
 

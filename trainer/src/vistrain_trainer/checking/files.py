@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from vistrain_trainer.checking.bounds import Bounds
+from vistrain_trainer.checking.catalogue import SEEN_SHARE, VISIBLE_SHARE
 from vistrain_trainer.checking.check import CheckOptions, check
 from vistrain_trainer.checking.document import document
 from vistrain_trainer.checking.opening import find, read_content
@@ -44,9 +46,25 @@ def write_checks(path: Path, options: CheckOptions, out: Path, progress: Progres
             (target / DOCUMENT).write_text(text, encoding="utf-8")
             (target / PAGE).write_text(render_page(checked, target), encoding="utf-8")
             done.append(checked)
+        _require_judged(done, options.bounds)
 
     put_folder(out, fill)
     return done
+
+
+def _require_judged(done: list[Checked], stated: Bounds) -> None:
+    """A bound that nothing is held against is met by nothing."""
+    known = {figure.kind.name for one in done for figure in one.figures if figure.values}
+    for name, bound in stated.items():
+        if bound is not None and name not in known:
+            raise BadInput(
+                field="--bound",
+                value=name,
+                problem="its value is not known of any data set here, so it cannot be within",
+                remedy="Name the release's folder with --root"
+                if name in (VISIBLE_SHARE.name, SEEN_SHARE.name)
+                else "Leave the bound out",
+            )
 
 
 def _require_replaceable(out: Path, folders: tuple[Path, ...]) -> None:
