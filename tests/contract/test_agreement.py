@@ -12,7 +12,8 @@ from vistrain_api.manifest import ManifestError, parse
 
 CONSTRAINTS = [c for c in constraints() if c.path[:1] == ("spec",) and c.path != ("spec",)]
 PATHS = sorted({c.path for c in CONSTRAINTS}, key=field_of)
-STARTS = [read(CORPUS / "valid" / f"{name}.yaml") for name in ("minimal", "everything-supported", "nulls")]
+NAMES = ("minimal", "everything-supported", "nulls", "prepared-in-full")
+STARTS = [read(CORPUS / "valid" / f"{name}.yaml") for name in NAMES]
 
 
 def values(path):

@@ -2,9 +2,9 @@
 
 import pytest
 
-from support.contract.manifests import CORPUS, base, changed, steps
+from support.contract.manifests import CORPUS, base, changed, read, steps
 from vistrain_api.detector import DetectorTrainingSpec
-from vistrain_api.digest import deciding, spec_digest
+from vistrain_api.digest import deciding, preparation_digest, spec_digest
 from vistrain_api.manifest import parse, read_yaml
 
 NOT_DECIDING = {"checkpoint", "resources", "resilience", "scheduling", "pod", "suspend", "ttlAfterFinished"}
@@ -87,3 +87,62 @@ def test_what_does_not_decide_leaves_it(field, value):
 def test_every_member_of_the_spec_is_known_to_decide_or_not():
     members = {field.alias or name for name, field in DetectorTrainingSpec.model_fields.items()}
     assert members - set(deciding(parse(base()).spec)) == NOT_DECIDING
+
+
+# The preparation of raw data
+
+
+def prepared(**changes):
+    """The digest of a preparation, with fields of the data set changed."""
+    manifest = read(CORPUS / "valid" / "prepared.yaml")
+    for field, value in changes.items():
+        path = f"spec.dataset.{field.replace('__', '.')}"
+        manifest = changed(manifest, steps(path), value, grafted=False)
+    return preparation_digest(parse(manifest).spec.dataset)
+
+
+def test_a_preparation_has_a_digest_and_another_data_set_has_none():
+    assert prepared() == "8dc1e8bc6aecf04225e2f6b2acac624c802ed2bd98b4082d29198ddb44199435"
+    assert preparation_digest(parse(base()).spec.dataset) is None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"prepare__nuscenes__version": "v1.0-trainval"},
+        {"prepare__nuscenes__cameras": ["CAM_BACK"]},
+        {"prepare__nuscenes__splits": "custom-560-140"},
+        {"prepare__nuscenes__sweeps": True},
+        {"prepare__nuscenes__visibility": [4]},
+        {"prepare__nuscenes__projection": "clipped"},
+        {"classes": ["car", "truck"]},
+        {"classes": ["truck", "car"]},
+        {"volume__claimName": "other"},
+        {"volume__subPath": "other"},
+    ],
+    ids=str,
+)
+def test_what_is_made_of_which_data_changes_it(change):
+    assert prepared(**change) != prepared()
+
+
+def test_the_order_of_classes_counts_and_that_of_cameras_and_bins_does_not():
+    assert prepared(classes=["car", "truck"]) != prepared(classes=["truck", "car"])
+    for field, values in (("cameras", ["CAM_BACK", "CAM_FRONT"]), ("visibility", [2, 4])):
+        name = f"prepare__nuscenes__{field}"
+        assert prepared(**{name: values}) == prepared(**{name: values[::-1]})
+
+
+def test_what_is_expected_and_how_it_is_read_leave_it():
+    assert prepared(prepare__train={"expectImages": 3}, loader={"workers": 0}) == prepared()
+
+
+def test_defaults_that_are_written_out_leave_it():
+    whole = {"version": "v1.0-mini", "cameras": ["CAM_FRONT"], "splits": "official", "sweeps": False}
+    assert prepared(prepare__nuscenes=whole | {"visibility": [], "projection": "devkit"}) == prepared()
+
+
+def test_another_version_of_the_preparation_changes_it(monkeypatch):
+    before = prepared()
+    monkeypatch.setattr("vistrain_api.digest.PREPARATION_VERSION", 2)
+    assert prepared() != before

@@ -56,6 +56,5 @@ def test_only_what_may_be_refused_is_refused():
     assert refused == {
         "spec.model.ultralytics",
         "spec.dataset.format",
-        "spec.dataset.prepare",
         "spec.scheduling.queueName",
     }

@@ -6,12 +6,12 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from vistrain_api.base import Contract, Rule, Unique, not_supported
+from vistrain_api.base import Contract, Rule, Unique, getattr_by_alias, not_supported
+from vistrain_api.preparation import Count, Preparation
 from vistrain_api.quantities import Memory
 from vistrain_api.volumes import DataVolumeRef, RelativePath
 
 ClassName = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9_. -]*$")]
-Count = Annotated[int, Field(ge=0, le=100_000_000)]
 
 
 class DetectionSplit(Contract):
@@ -39,32 +39,13 @@ class Loader(Contract):
     """Most that the cache may take; images beyond it are read directly."""
 
 
-class NuScenesPreparation(Contract):
-    """How raw nuScenes becomes a data set."""
-
-    version: Annotated[str, Field(min_length=1, max_length=40)]
-    """Table folder, such as v1.0-trainval."""
-    cameras: Annotated[list[Annotated[str, Field(max_length=32)]], Field(min_length=1, max_length=6)] = Field(
-        default_factory=lambda: ["CAM_FRONT"]
+def _stated_or_prepared(member: str) -> Rule:
+    return Rule(
+        cel=f"has(self.{member}) != has(self.prepare)",
+        message=f"{member}: state either it or prepare, which makes it",
+        holds=lambda m: (getattr_by_alias(m, member) is None) == (m.prepare is not None),
+        field_path=f".{member}",
     )
-    """Cameras, such as CAM_FRONT."""
-    splits: Annotated[str, Field(max_length=64)] = "official"
-    """Scene lists: official, or custom-560-140."""
-    fps: Literal[2, 12] = 2
-    """Frames per second."""
-    visibility: Annotated[list[Annotated[int, Field(ge=1, le=4)]], Field(max_length=4)] = Field(
-        default_factory=list
-    )
-    """Visibility bins kept; all when empty."""
-    projection: Literal["devkit", "clipped"] = "devkit"
-    """How boxes that reach behind the camera are projected."""
-
-
-class Preparation(Contract):
-    """A preparation that runs before a slice is asked for."""
-
-    nuscenes: NuScenesPreparation
-    """Raw nuScenes."""
 
 
 class DetectionDataset(Contract):
@@ -74,9 +55,12 @@ class DetectionDataset(Contract):
     """Volume that holds the data set."""
     format: Literal["coco", "yolo"] = "coco"
     """Layout of the data set."""
-    train: DetectionSplit
+    prepare: Preparation | None = None
+    """The volume holds raw data, and the splits are made of it before the run: once for all runs that say the
+    same here, of volume and of classes."""
+    train: DetectionSplit | None = None
     """What is trained on."""
-    validation: DetectionSplit
+    validation: DetectionSplit | None = None
     """What the best checkpoint is chosen on."""
     test: DetectionSplit | None = None
     """What the best checkpoint is judged on at the end, once."""
@@ -84,10 +68,16 @@ class DetectionDataset(Contract):
     """Class names in order; the order is part of the artifact's identity."""
     loader: Loader = Field(default_factory=Loader)
     """How samples are read."""
-    prepare: Preparation | None = None
-    """Preparation of raw data before the run."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
         not_supported("format", allowed="coco"),
-        not_supported("prepare"),
+        _stated_or_prepared("train"),
+        _stated_or_prepared("validation"),
+        Rule(
+            cel="!has(self.test) || !has(self.prepare)",
+            message="test: prepare makes the splits: remove the field",
+            holds=lambda m: m.test is None or m.prepare is None,
+            field_path=".test",
+            reason="FieldValueForbidden",
+        ),
     )

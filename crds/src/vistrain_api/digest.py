@@ -1,4 +1,4 @@
-"""The digest of what decides a run's result, by which a run folder is continued or refused."""
+"""Digests of what decides: a run's result, and what a preparation makes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,13 @@ import hashlib
 import json
 from typing import Any
 
+from vistrain_api.dataset import DetectionDataset
 from vistrain_api.detector import ALWAYS_MUTABLE, MUTABLE_WHILE_SUSPENDED, DetectorTrainingSpec
+
+PREPARATION_VERSION = 1
+"""To be raised when a preparation makes another data set of the same than before: that is then not used."""
+SHORT_DIGEST = 10
+"""Characters of a preparation's digest that stand in names."""
 
 # Where a run's pods go and what they carry does not decide what is learnt.
 _NOT_DECIDING = {*ALWAYS_MUTABLE, *MUTABLE_WHILE_SUSPENDED, "pod", "checkpoint"}
@@ -24,5 +30,30 @@ def deciding(spec: DetectorTrainingSpec) -> dict[str, Any]:
 
 def spec_digest(spec: DetectorTrainingSpec) -> str:
     """`sha256:` and the digest of the canonical JSON of `deciding(spec)`."""
-    text = json.dumps(deciding(spec), sort_keys=True, separators=(",", ":"))
-    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+    return "sha256:" + _digest(deciding(spec))
+
+
+def preparation_digest(dataset: DetectionDataset) -> str | None:
+    """64 hexadecimal characters that tell what is made of which data; none where nothing is prepared.
+
+    What is on the volume is not looked at: a folder whose content changes needs another name. What a split is
+    expected to hold changes nothing of what is made.
+    """
+    if dataset.prepare is None:
+        return None
+    stated = dataset.prepare.nuscenes.model_dump(mode="json", by_alias=True)
+    stated |= {key: sorted(stated[key]) for key in ("cameras", "visibility")}
+    volume = dataset.volume.model_dump(mode="json", by_alias=True, exclude_none=True)
+    return _digest(
+        {
+            "version": PREPARATION_VERSION,
+            "nuscenes": stated,
+            "classes": dataset.classes,
+            "volume": volume,
+        }
+    )
+
+
+def _digest(value: dict[str, Any]) -> str:
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()

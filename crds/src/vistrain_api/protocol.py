@@ -53,11 +53,14 @@ PORT = 8080
 MANIFEST_PATH = "/etc/vistrain/manifest.yaml"
 DATA_ROOT = "/volumes"  # every claim that is only read is mounted at DATA_ROOT/<claimName>
 CHECKPOINT_ROOT = "/checkpoints"  # the checkpoint claim; the run folder is CHECKPOINT_ROOT/<checkpoint.path>
+PREPARED = "prepared"  # beside the run folders: PREPARED/<first 10 of the digest>/coco is a prepared data set
 TERMINATION_LOG = "/dev/termination-log"
 TERMINATION_LIMIT = 4000  # bytes; the kubelet cuts at 4096
 
 # Environment of the trainer container.
-ENV_ATTEMPT = "VISTRAIN_ATTEMPT"  # number of the attempt, from 1; rises with every Job; 0 for the pre-flight
+ENV_ATTEMPT = (
+    "VISTRAIN_ATTEMPT"  # number of the attempt, from 1; rises with every Job; 0 for errands before it
+)
 ENV_POD_UID = "VISTRAIN_POD_UID"
 ENV_POD_NAME = "VISTRAIN_POD_NAME"
 ENV_NODE_NAME = "VISTRAIN_NODE_NAME"
@@ -73,6 +76,8 @@ LABEL_RUN_UID = "vistrain.dev/run-uid"
 LABEL_KIND = "vistrain.dev/kind"
 LABEL_ATTEMPT = "vistrain.dev/attempt"
 LABEL_PREFLIGHT = "vistrain.dev/preflight"  # "true" on the pre-flight's Job and pod, which are no attempt
+# First 10 of the digest, on the Job and pod of a preparation; LABEL_RUN then names the run that made them.
+LABEL_PREPARATION = "vistrain.dev/preparation"
 ANNOTATION_SPEC_DIGEST = "vistrain.dev/spec-digest"
 # On a resolved manifest whose initialization.run became a checkpoint: which run and which of its checkpoints,
 # such as `earlier/best`.
@@ -108,7 +113,7 @@ class Progress(Contract):
 
     version: Literal[1] = 1
     attempt: int
-    """Number of the attempt; 0 for the pre-flight."""
+    """Number of the attempt; 0 for the pre-flight and for a preparation."""
     token: int
     """Fencing token taken in the run folder; rises with every start; 0 before it is taken."""
     pod_uid: str = ""

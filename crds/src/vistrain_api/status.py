@@ -19,7 +19,7 @@ ConditionType = Literal[
     "Accepted", "SliceAvailable", "Running", "Suspended", "Progressing", "GatesMet", "Succeeded", "Failed"
 ]
 PHASE_MEANINGS: dict[Phase, str] = {
-    "Pending": "looked at by the pre-flight, or its pod has no node, volume or image yet",
+    "Pending": "its data are prepared or looked at, or its pod has no node, volume or image yet",
     "Queued": "its Job waits in a queue",
     "Starting": "the trainer reads its manifest and data",
     "Resuming": "the trainer starts from its last checkpoint",
@@ -31,7 +31,7 @@ PHASE_MEANINGS: dict[Phase, str] = {
 }
 CONDITION_MEANINGS: dict[ConditionType, str] = {
     "Accepted": "the manifest can be acted on; False names the field, or the volume or run that is missing;"
-    " Unknown while the pre-flight looks at data, weights and disk",
+    " Unknown while its data are prepared, and while the pre-flight looks at data, weights and disk",
     "SliceAvailable": "some node offers the accelerator asked for; False lists what is offered",
     "Running": "a trainer pod runs",
     "Suspended": "`spec.suspend` is set, and no pod is left",
@@ -148,11 +148,11 @@ class Attempt(Contract):
     """What is known of its end."""
 
 
-class Preflight(Contract):
-    """The check of data, weights and disk that comes before the first attempt, on a CPU."""
+class Errand(Contract):
+    """What comes before the first attempt, on a CPU: a Job that is made until it has done what it is for."""
 
     passed_at: Timestamp | None = None
-    """When it passed; it is not repeated after that."""
+    """When it was done; it is not repeated after that."""
     failures: Natural = 0
     """Times it ended by a fault; with the run's failures compared with resilience.maxFailures."""
     interruptions: Natural = 0
@@ -164,9 +164,23 @@ class Preflight(Contract):
     exit_code: int | None = None
     """Its exit code."""
     failure_class: Annotated[FailureClass | None, Field(alias="class", strict=False)] = None
-    """Why it ended; none when it passed."""
+    """Why it ended; none when it was done."""
     message: Text = ""
-    """What is known of its end; what it warns of, when it passed."""
+    """What is known of its end; when it was done, what it tells."""
+
+
+class PreparationRecord(Errand):
+    """The preparation of raw data, where dataset.prepare asks for one. Runs that ask for the same share its
+    Job, and each keeps its own record."""
+
+    digest: Annotated[str, Field(max_length=64)] = ""
+    """What is made of which data, in hexadecimal; the first 10 characters are its folder's name."""
+    job: Name = ""
+    """Name of the Job."""
+
+
+class Preflight(Errand):
+    """The check of data, weights and disk that comes before the first attempt."""
 
 
 class Resolved(Contract):
@@ -246,7 +260,8 @@ class RunStatus(Contract):
     disruptions: Natural = 0
     """Attempts ended by evictions, drains, preemptions and the like."""
     failures: Natural = 0
-    """Attempts ended by faults; with those of the pre-flight compared with resilience.maxFailures."""
+    """Attempts ended by faults; with those of preparation and pre-flight compared with
+    resilience.maxFailures."""
     steps_lost: Natural = 0
     """Steps executed again, over all attempts."""
     attempts: Annotated[
@@ -257,6 +272,8 @@ class RunStatus(Contract):
         ),
     ] = Field(default_factory=list)
     """The last ten attempts."""
+    preparation: PreparationRecord | None = None
+    """The preparation of raw data; none before it is asked for."""
     preflight: Preflight | None = None
     """The check before the first attempt; none before it has ended once."""
     retry_at: Timestamp | None = None

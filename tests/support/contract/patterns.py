@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vistrain_api import quantities
+from vistrain_api import preparation, quantities
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,24 @@ PATTERNS: dict[str, Examples] = {
     quantities.MIG_PATTERN: Examples(
         ("1g20gb", "0g.5gb", "8x.20gb", "1g.20GB", "1g.20", "20gb", "1g.0gb", "1g.20gb+", "mig-1g.20gb"),
         ("1g.20gb", "7g.80gb", "1g.10gb+me", "1g.10gb+me.all"),
+    ),
+    preparation.VERSION_PATTERN: Examples(
+        ("trainval", "v1.0", "v1.0-", "v1.0_mini", "v1.0-Mini", "v1.0-a/b", "v1.0--a", "v110-mini"),
+        ("v1.0-trainval", "v1.0-mini", "v1.0-our-town2"),
+    ),
+    preparation.SPLITS_PATTERN: Examples(
+        (
+            "offical",
+            "official ",
+            "custom",
+            "custom-560-141",
+            "splits.yaml",
+            ".json",
+            "/a.json",
+            "../a.json",
+            "a.jsonl",
+        ),
+        ("official", "custom-560-140", "splits.json", "lists/our town.json"),
     ),
     r"^[a-z0-9-]+$": Examples(("YOLO11", "a b", "yolo_11", "a/b"), ("yolo11s", "head-1")),
     r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$": Examples(

@@ -7,7 +7,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any
 
-from support.contract.manifests import Manifest, Path_, base, changed, full, get, steps
+from support.contract.manifests import ABSENT, Manifest, Path_, base, changed, full, get, steps
 
 _UNSUPPORTED = "{} is not supported by this version of Vistrain: remove the field"
 _WITHIN = "{} must lie between {} and {}"
@@ -104,7 +104,6 @@ _rule(
 
 # What this version does not act on.
 _unsupported("spec.model", "ultralytics")
-_unsupported("spec.dataset", "prepare")
 _unsupported("spec.scheduling", "queueName")
 _rule(
     "spec.dataset",
@@ -235,6 +234,36 @@ _rule(
     ".sharedMemory",
     {"spec.resources.sharedMemory": 8},
     {"spec.resources.sharedMemory": "8M"},
+)
+
+# A data set that is stated, or made of raw data.
+_prepare = {"spec.dataset.prepare": {"nuscenes": {"version": "v1.0-mini"}}}
+_made = {"spec.dataset.train": ABSENT, "spec.dataset.validation": ABSENT, **_prepare}
+for _member in ("train", "validation"):
+    _rule(
+        "spec.dataset",
+        f"{_member}: state either it or prepare, which makes it",
+        f".{_member}",
+        {f"spec.dataset.{_member}": ABSENT},
+        {**_made, f"spec.dataset.{_member}": ...},
+    )
+_rule(
+    "spec.dataset",
+    "test: prepare makes the splits: remove the field",
+    ".test",
+    {**_made, "spec.dataset.test": ...},
+)
+_rule(
+    "spec.dataset.prepare",
+    "test: the official splits have no test split with annotations: remove the field",
+    ".test",
+    {**_made, "spec.dataset.prepare.test": {"expectImages": 1}},
+)
+_rule(
+    "spec.dataset.prepare.nuscenes",
+    "version: v1.0-test has no annotations to learn from: say v1.0-trainval",
+    ".version",
+    {**_made, "spec.dataset.prepare.nuscenes.version": "v1.0-test"},
 )
 
 # Durations.

@@ -155,7 +155,9 @@ def _item(c: Constraint, number: int) -> Any:
     item = copy.deepcopy(get(full(), c.path)[0])
     for key in c.schema.get("x-kubernetes-list-map-keys", ()):
         item[key] += str(number)
-    return f"{item}{number}" if c.schema.get("x-kubernetes-list-type") == "set" else item
+    if c.schema.get("x-kubernetes-list-type") != "set":
+        return item
+    return item + number if isinstance(item, int) else f"{item}{number}"
 
 
 _BREAKERS: dict[str, Breaker] = {
