@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from vistrain_api import protocol
-from vistrain_operator import objects, timestamps
+from vistrain_operator import objects, preparations, timestamps
 from vistrain_operator.objects import Object
 from vistrain_operator.observed import NodeView, Observed, Report
 from vistrain_operator.words import read as read_words
@@ -22,6 +22,7 @@ from vistrain_operator.words import read as read_words
 START = datetime(2026, 1, 1, tzinfo=UTC)
 TOTAL_STEPS = 100
 SLICE = "nvidia.com/mig-1g.20gb"
+IMAGE = "registry.example/trainer:1"
 _UIDS = itertools.count(0xABC000)
 
 
@@ -58,9 +59,11 @@ def run_object(name: str = "demo", **spec: Any) -> Object:
 class Cluster:
     """One namespace with one run in it, and the machines it may run on."""
 
-    def __init__(self, run: Object | None = None) -> None:
+    def __init__(self, run: Object | None = None, commons: Commons | None = None) -> None:
         self.now = START
         self.run: Object | None = run or run_object()
+        self.commons = commons
+        """Where the preparations are that the run may share with others."""
         self.jobs: dict[str, Object] = {}
         self.pods: dict[str, Object] = {}
         self.config_maps: dict[str, Object] = {}
@@ -86,10 +89,13 @@ class Cluster:
         self.preflight_passed = False
         """Whether a pod of the pre-flight has ended with 0."""
         self.preflights_made = 0
+        self.preparations_made = 0
         self.pods_made = 0
         self.source: Object | None = None
         """The run that initialization.run names."""
         self._serial = 0
+        self._prefix = ""
+        """Tells UIDs of one cluster from those of another."""
 
     def serial(self) -> int:
         self._serial += 1
@@ -101,19 +107,29 @@ class Cluster:
         if self.run is None:
             return None
         uid = objects.uid(self.run)
-        jobs = tuple(copy.deepcopy(j) for j in self.jobs.values() if objects.controller_uid(j) == uid)
+        jobs = [copy.deepcopy(j) for j in self.jobs.values() if objects.controller_uid(j) == uid]
         active = any(not objects.job_deciding(j) for j in jobs)
         missing = () if active else tuple(sorted({"data", "checkpoints"} - self.claims))
+        pods = [copy.deepcopy(p) for p in self.pods.values()]
+        prepared = preparations.wanted(self.run, IMAGE)
+        if prepared is not None and self.commons is not None:
+            jobs += [copy.deepcopy(j) for n, j in self.commons.jobs.items() if n == prepared.job]
+            pods += [
+                copy.deepcopy(p)
+                for p in self.commons.pods.values()
+                if objects.label(p, "batch.kubernetes.io/job-name") == prepared.job
+            ]
         return Observed(
             now=self.now,
             run=copy.deepcopy(self.run),
-            jobs=jobs,
-            pods=tuple(copy.deepcopy(p) for p in self.pods.values()),
+            jobs=tuple(jobs),
+            pods=tuple(pods),
+            sharers=() if self.commons is None else self.commons.sharers(self.run),
             nodes=dict(self.nodes) if self.readable_nodes else None,
             missing_claims=missing,
             source=copy.deepcopy(self.source),
             reports=self._reports() if self.answering else {},
-            default_image="registry.example/trainer:1",
+            default_image=IMAGE,
         )
 
     def _reports(self) -> dict[str, Report]:
@@ -122,7 +138,7 @@ class Cluster:
             for uid, pod in self.pods.items()
             if objects.trainer_state(pod, "running")
             and pod["spec"].get("nodeName") not in self.dead
-            and not objects.is_preflight(pod)
+            and not objects.errand(pod)
         }
 
     def _words(self, pod: Object, code: int | None = None, **more: Any) -> str:
@@ -164,7 +180,8 @@ class Cluster:
         if name in self.jobs:
             return False
         job = copy.deepcopy(body)
-        job["metadata"] |= {"uid": f"job-{self.serial()}", "creationTimestamp": timestamps.text(self.now)}
+        uid = f"{self._prefix}job-{self.serial()}"
+        job["metadata"] |= {"uid": uid, "creationTimestamp": timestamps.text(self.now)}
         job["status"] = {}
         self.jobs[name] = job
         return True
@@ -228,11 +245,11 @@ class Cluster:
             "finishedAt": timestamps.text(self.now),
         }
         status = {"name": protocol.CONTAINER, "state": {"terminated": terminated}}
-        self.preflight_passed |= code == 0 and objects.is_preflight(pod)
+        self.preflight_passed |= code == 0 and objects.errand(pod) == "preflight"
         pod["status"] |= {"phase": "Succeeded" if code == 0 else "Failed", "containerStatuses": [status]}
 
     def fault(self, uid: str, code: int = 1) -> None:
-        if objects.is_preflight(self.pods[uid]):
+        if objects.errand(self.pods[uid]) == "preflight":
             self.preflight_faults += 1
         else:
             self.faults += 1
@@ -264,7 +281,7 @@ class Cluster:
             if not node or node in self.dead:
                 continue
             if objects.trainer_state(pod, "running"):
-                self._check(uid, pod) if objects.is_preflight(pod) else self._train(uid, pod)
+                self._check(uid, pod) if objects.errand(pod) else self._train(uid, pod)
             elif pod["status"]["phase"] == "Pending" and objects.deletion(pod) is None:
                 self._start(uid, pod)
             elif pod["status"]["phase"] == "Pending":
@@ -274,7 +291,7 @@ class Cluster:
         running = {"running": {"startedAt": timestamps.text(self.now)}}
         status = {"name": protocol.CONTAINER, "state": running, "imageID": ""}
         pod["status"] |= {"phase": "Running", "containerStatuses": [status], "podIP": "10.0.0.1"}
-        if not objects.is_preflight(pod):
+        if not objects.errand(pod):
             self.token += 1
             self.tokens[uid] = self.token
             self.restored[uid] = self.saved_step
@@ -328,11 +345,14 @@ class Cluster:
             del self.jobs[name]
 
     def _make_pod(self, job: Object) -> None:
-        if objects.is_preflight(job):
-            self.preflights_made += 1
-        else:
-            self.pods_made += 1
-        uid = f"pod-{self.serial()}"
+        match objects.errand(job):
+            case "preflight":
+                self.preflights_made += 1
+            case "preparation":
+                self.preparations_made += 1
+            case _:
+                self.pods_made += 1
+        uid = f"{self._prefix}pod-{self.serial()}"
         owner = {"kind": "Job", "name": objects.name(job), "uid": objects.uid(job), "controller": True}
         labels = {**job["metadata"]["labels"], "batch.kubernetes.io/job-name": objects.name(job)}
         self.pods[uid] = {
@@ -369,12 +389,12 @@ class Cluster:
         used = {
             p["spec"].get("nodeName")
             for p in self.pods.values()
-            if not objects.pod_terminal(p) and not objects.is_preflight(p)
+            if not objects.pod_terminal(p) and not objects.errand(p)
         }
         for pod in self.pods.values():
             if pod["spec"].get("nodeName") or objects.deletion(pod) is not None:
                 continue
-            slices = not objects.is_preflight(pod)
+            slices = not objects.errand(pod)
             free = [n for n in self.nodes if n not in self.dead and not (slices and n in used)]
             if free:
                 pod["spec"]["nodeName"] = free[0]
@@ -390,7 +410,7 @@ class Cluster:
             uid
             for uid, pod in self.pods.items()
             if objects.trainer_state(pod, "running")
-            and not objects.is_preflight(pod)
+            and not objects.errand(pod)
             and not (pod["spec"]["nodeName"] in self.dead and self._grace_over(pod))
             and self.tokens[uid] == self.token
         ]
@@ -401,7 +421,7 @@ class Cluster:
             uid
             for uid, pod in self.pods.items()
             if not objects.pod_terminal(pod)
-            and not objects.is_preflight(pod)
+            and not objects.errand(pod)
             and pod["spec"].get("nodeName") not in self.dead
             and self.tokens.get(uid, self.token) == self.token
             and objects.deletion(pod) is None
@@ -414,3 +434,47 @@ class Cluster:
     def _grace_over(self, pod: Object) -> bool:
         over = objects.deletion(pod)
         return over is not None and self.now >= over
+
+
+class Commons(Cluster):
+    """The preparations of a namespace, and the runs that may share them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.run = None
+        self._prefix = "shared-"
+        self.clusters: list[Cluster] = []
+        self.whole: set[str] = set()
+        """Marks of the data sets that lie on the checkpoint volume."""
+
+    def sharers(self, run: Object) -> tuple[str, ...]:
+        """Other runs that wait for the same preparation."""
+        wanted = preparations.wanted(run, IMAGE)
+        others = (c.run for c in self.clusters if c.run is not None)
+        return tuple(
+            objects.name(other)
+            for other in others
+            if wanted is not None
+            and objects.uid(other) != objects.uid(run)
+            and preparations.wanted(other, IMAGE) == wanted
+            and preparations.waits(other)
+        )
+
+    def end_pod(self, uid: str, code: int, *, reason: str = "", words: str | None = None) -> None:
+        super().end_pod(uid, code, reason=reason, words=words)
+        if code == 0:
+            self.whole.add(objects.label(self.pods[uid], protocol.LABEL_PREPARATION))
+
+    def step(self, seconds: float = 1.0) -> None:
+        super().step(seconds)
+        for name, job in list(self.jobs.items()):
+            ended = [c for c in job["status"].get("conditions", ()) if c["type"] in {"Complete", "Failed"}]
+            kept = timedelta(seconds=job["spec"]["ttlSecondsAfterFinished"])
+            if ended and self.now >= timestamps.parse(ended[0]["lastTransitionTime"]) + kept:
+                self.delete_job(name, "Background")
+
+    def collect(self, run_uid: str) -> None:
+        """The garbage collector, once a run is gone."""
+        for name, job in list(self.jobs.items()):
+            if objects.controller_uid(job) == run_uid:
+                self.delete_job(name, "Background")

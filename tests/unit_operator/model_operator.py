@@ -55,16 +55,22 @@ class Operator:
         match action:
             case CreateConfigMap(body):
                 cluster.config_maps.setdefault(objects.name(body), body)
-            case CreateJob(body):
-                cluster.create_job(body)
+            case CreateJob(body, shared):
+                (cluster.commons if shared and cluster.commons else cluster).create_job(body)
             case DeleteJob(name, uid, propagation):
-                if name in cluster.jobs and objects.uid(cluster.jobs[name]) == uid:
-                    cluster.delete_job(name, propagation)
+                for place in self._places():
+                    if name in place.jobs and objects.uid(place.jobs[name]) == uid:
+                        place.delete_job(name, propagation)
             case DeletePod(_, uid):
-                cluster.delete_pod(uid)
+                for place in self._places():
+                    place.delete_pod(uid)
             case DeleteRun():
                 cluster.run = None
         self._wrote()
+
+    def _places(self) -> list[Cluster]:
+        commons = self.cluster.commons
+        return [self.cluster] if commons is None else [self.cluster, commons]
 
     def _wrote(self) -> None:
         self.writes += 1

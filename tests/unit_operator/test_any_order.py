@@ -196,7 +196,7 @@ class AnyOrder(RuleBasedStateMachine):
             assert self.cluster.faults + self.cluster.preflight_faults > 0
             assert status["failures"] + record["failures"] > 0 or record["class"] == "BadInput"
         else:
-            left = [j for j in self.cluster.jobs.values() if objects.is_preflight(j)]
+            left = [j for j in self.cluster.jobs.values() if objects.errand(j)]
             assert not left, "the pre-flight's Job is cleared away"
 
 

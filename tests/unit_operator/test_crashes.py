@@ -19,7 +19,7 @@ Story = Callable[[Cluster], Iterator[None]]
 def running(cluster: Cluster, *, preflight: bool = False) -> str | None:
     """UID of the attempt's, or the pre-flight's, pod that runs and is not asked to stop."""
     pods = (u for u, p in cluster.pods.items() if objects.trainer_state(p, "running"))
-    mine = (u for u in pods if objects.is_preflight(cluster.pods[u]) == preflight)
+    mine = (u for u in pods if bool(objects.errand(cluster.pods[u])) == preflight)
     return next((u for u in mine if objects.deletion(cluster.pods[u]) is None), None)
 
 
@@ -197,7 +197,7 @@ def check(cluster: Cluster, name: str) -> None:
     assert status["preflight"]["failures"] == FAULTS.get(name, 0)
     assert cluster.preflights_made == 1 or "pre-flight" in name
     assert len([text for reason, text in cluster.events.values() if reason == "PreflightPassed"]) == 1
-    assert not [j for j in cluster.jobs.values() if objects.is_preflight(j)]
+    assert not [j for j in cluster.jobs.values() if objects.errand(j)]
     starts = [text for reason, text in cluster.events.values() if reason == "AttemptStarted"]
     assert len(starts) == len(set(starts)) == status["attempt"]
     assert not [j for j in cluster.jobs.values() if not objects.job_deciding(j) and not objects.deletion(j)]

@@ -24,7 +24,7 @@ def begun(**spec: Any) -> World:
 def ends(world: World, code: int, **words: Any) -> World:
     """Its pod ends so; the operator has seen it."""
     pod = world.pod()
-    assert objects.is_preflight(pod)
+    assert objects.errand(pod)
     world.cluster.end_pod(objects.uid(pod), code, words=world.cluster._words(pod, code, **words))
     world.cluster._job_controller()
     world.operator.settle()
@@ -76,7 +76,7 @@ def test_what_passed_is_noted_and_its_job_goes_with_the_first_attempt() -> None:
     world = ends(begun(), 0, notes=["12 of 20 validation images are trained on"])
     assert world.condition("Accepted")["status"] == "True"
     assert (world.status["phase"], world.status["attempt"]) == ("Starting", 1)
-    assert not objects.is_preflight(job(world))
+    assert not objects.errand(job(world))
     record = world.status["preflight"]
     assert record["passedAt"] == timestamps.text(world.cluster.now)
     assert (record["exitCode"], record["failures"], record["interruptions"]) == (0, 0, 0)
@@ -120,7 +120,7 @@ def test_bad_input_fails_the_run_before_a_slice_is_asked_for() -> None:
     assert world.status["preflight"]["exitCode"] == 64
     world.go(30)
     assert world.cluster.preflights_made == 1
-    assert objects.is_preflight(job(world)), "its log stays"
+    assert objects.errand(job(world)), "its log stays"
     assert not world.cluster.asking_for_a_slice()
 
 
@@ -235,7 +235,7 @@ def test_suspending_stops_it_and_resuming_makes_it_again() -> None:
     assert not world.cluster.pods
     world.cluster.suspend(False)
     world.go(3)
-    assert objects.is_preflight(job(world))
+    assert objects.errand(job(world))
     assert world.condition("Accepted")["reason"] == "Preflight"
     assert world.told("Suspended")
     world.cluster._check = Cluster._check.__get__(world.cluster)  # type: ignore[method-assign]

@@ -28,7 +28,7 @@ class World:
 
     def checked(self) -> World:
         """The pre-flight has passed: the first attempt's Job has just been made."""
-        while not [j for j in self.cluster.jobs.values() if not objects.is_preflight(j)]:
+        while not [j for j in self.cluster.jobs.values() if not objects.errand(j)]:
             self.go()
             assert self.cluster.now < START + timedelta(minutes=1), self.status
         return self

@@ -18,13 +18,17 @@ SPLITS_PATTERN = r"^(official|custom-560-140|[^/.][^/]*(/[^/.][^/]*)*[.]json)$"
 VERSION_PATTERN = r"^v1[.]0-[a-z0-9]+(-[a-z0-9]+)*$"
 
 
+def _front() -> list[Camera]:
+    return ["CAM_FRONT"]
+
+
 class NuScenesPreparation(Contract):
     """A release of nuScenes, and what of it is wanted. Boxes are projected into the pictures."""
 
     version: Annotated[str, Field(max_length=40, pattern=VERSION_PATTERN)]
     """Folder of tables on the volume, such as v1.0-trainval."""
     cameras: Annotated[list[Camera], Field(min_length=1, max_length=6), *Unique] = Field(
-        default_factory=lambda: ["CAM_FRONT"]
+        default_factory=_front
     )
     """Cameras; their order is of no matter."""
     splits: Annotated[str, Field(max_length=512, pattern=SPLITS_PATTERN)] = "official"

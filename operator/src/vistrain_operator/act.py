@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 import structlog
 
-from vistrain_api import API_VERSION
+from vistrain_api import API_VERSION, protocol
 from vistrain_api.status import RunStatus
 from vistrain_operator import metrics, objects, timestamps
 from vistrain_operator.actions import (
@@ -77,8 +77,8 @@ class Actor:
         match action:
             case CreateConfigMap(body):
                 await self._create_config_map(body)
-            case CreateJob(body):
-                await self._create_job(run, body)
+            case CreateJob(body, shared):
+                await self._create_job(run, body, shared=shared)
             case DeleteJob(name, uid, propagation):
                 log.info("delete Job", namespace=namespace, job=name)
                 path = f"{_jobs(namespace)}/{name}"
@@ -100,7 +100,7 @@ class Actor:
             if not error.exists:  # its name is its content's digest: one that exists is the same
                 raise
 
-    async def _create_job(self, run: Object, body: Object) -> None:
+    async def _create_job(self, run: Object, body: Object, *, shared: bool) -> None:
         namespace, name = objects.namespace(body), objects.name(body)
         try:
             job = await self._api.create(_jobs(namespace), "jobs", body)
@@ -112,7 +112,9 @@ class Actor:
             if not error.exists:
                 raise
             job = await self._api.get(f"{_jobs(namespace)}/{name}", "jobs")
-            if objects.controller_uid(job) != objects.uid(run):
+            mark = protocol.LABEL_PREPARATION
+            ours = shared and objects.label(job, mark) == objects.label(body, mark)
+            if not ours and objects.controller_uid(job) != objects.uid(run):
                 text = f"Job {name} exists and belongs to another owner: delete or rename it"
                 await self._record(run, RecordEvent("Warning", "NameTaken", text))
                 raise NameTaken(text) from error

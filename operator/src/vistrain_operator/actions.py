@@ -29,9 +29,11 @@ class CreateConfigMap:
 
 @dataclass(frozen=True)
 class CreateJob:
-    """Start an attempt or the pre-flight; its name is deterministic, so one that exists is adopted."""
+    """Start an attempt or an errand; its name is deterministic, so one that exists is adopted."""
 
     body: Object
+    shared: bool = False
+    """Whether another run may have made it."""
 
 
 @dataclass(frozen=True)

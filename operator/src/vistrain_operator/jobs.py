@@ -1,4 +1,4 @@
-"""The Jobs of a run, as dicts: of an attempt, and of the pre-flight; each has one pod, never replaced."""
+"""The Jobs of a run, as dicts: of an attempt, and of errands; each has one pod, never replaced."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from vistrain_api import protocol
 from vistrain_api.detector import DetectorTraining, DetectorTrainingSpec
-from vistrain_api.digest import spec_digest
+from vistrain_api.digest import SHORT_DIGEST, spec_digest
 from vistrain_api.quantities import seconds, to_bytes, to_millicores
 from vistrain_operator import pods
 from vistrain_operator.decide.slices import Placement
@@ -18,6 +18,13 @@ MANAGER = "vistrain-operator"
 PREFLIGHT_CPU = "500m"
 PREFLIGHT_MEMORY = "512Mi"
 PREFLIGHT_GRACE = 5  # seconds: it has nothing to save
+# What a preparation is scheduled by. It reads tables and writes annotations in one process: of the whole of
+# nuScenes it stays under the limit, which the run's own memory raises where that is more.
+PREPARATION_CPU = "1"
+PREPARATION_MEMORY = "1Gi"
+PREPARATION_MEMORY_LIMIT = "4Gi"
+PREPARATION_GRACE = 30  # seconds: it clears away what it had begun
+PREPARATION_KEPT = 3600  # seconds for which its Job stays for its log; it holds no quota on what pods use
 
 
 def job_name(run: str, uid: str, number: int) -> str:
@@ -64,6 +71,7 @@ def job(
     container = pods.container(
         spec,
         "run",
+        claims=pods.read_claims(spec),
         number=number,
         image=image,
         path=path,
@@ -71,7 +79,14 @@ def job(
         resources={"requests": resources, "limits": dict(resources)},
     )
     container["ports"] = [{"name": "metrics", "containerPort": protocol.PORT, "protocol": "TCP"}]
-    pod = pods.pod(spec, container, manifest=manifest, grace=grace, affinity=placement.affinity)
+    pod = pods.pod(
+        spec,
+        container,
+        claims=pods.read_claims(spec),
+        manifest=manifest,
+        grace=grace,
+        affinity=placement.affinity,
+    )
     name = job_name(run.metadata.name, uid, number)
     return _job(run, name, uid, {protocol.LABEL_ATTEMPT: str(number)}, pod, owner)
 
@@ -80,19 +95,59 @@ def preflight(
     run: DetectorTraining, *, uid: str, image: str, path: str, manifest: str, owner: Object
 ) -> Object:
     """The Job of the pre-flight: the attempts' image and mounts, no slice."""
-    spec = run.spec
+    spec, claims = run.spec, pods.read_claims(run.spec)
     container = pods.container(
         spec,
         "preflight",
+        claims=claims,
         number=0,
         image=image,
         path=path,
         grace=PREFLIGHT_GRACE,
         resources=_preflight_resources(spec),
     )
-    pod = pods.pod(spec, container, manifest=manifest, grace=PREFLIGHT_GRACE)
+    pod = pods.pod(spec, container, claims=claims, manifest=manifest, grace=PREFLIGHT_GRACE)
     name = preflight_name(run.metadata.name, uid)
     return _job(run, name, uid, {protocol.LABEL_PREFLIGHT: "true"}, pod, owner)
+
+
+def preparation(
+    run: DetectorTraining,
+    *,
+    uid: str,
+    name: str,
+    digest: str,
+    image: str,
+    path: str,
+    manifest: str,
+    owner: Object,
+) -> Object:
+    """The Job of a preparation: the attempts' image, the raw data and the checkpoint volume, no slice."""
+    spec, claims = run.spec, [run.spec.dataset.volume.claim_name]
+    container = pods.container(
+        spec,
+        "prepare",
+        "manifest",
+        claims=claims,
+        number=0,
+        image=image,
+        path=path,
+        grace=PREPARATION_GRACE,
+        resources=_preparation_resources(spec),
+    )
+    pod = pods.pod(spec, container, claims=claims, manifest=manifest, grace=PREPARATION_GRACE)
+    mark = {protocol.LABEL_PREPARATION: digest[:SHORT_DIGEST]}
+    job = _job(run, name, uid, mark, pod, owner)
+    job["spec"]["ttlSecondsAfterFinished"] = PREPARATION_KEPT
+    return job
+
+
+def _preparation_resources(spec: DetectorTrainingSpec) -> Object:
+    cpu, memory = str(spec.resources.cpu), str(spec.resources.memory)
+    return {
+        "requests": {"cpu": min(cpu, PREPARATION_CPU, key=to_millicores), "memory": PREPARATION_MEMORY},
+        "limits": {"cpu": cpu, "memory": max(memory, PREPARATION_MEMORY_LIMIT, key=to_bytes)},
+    }
 
 
 def _preflight_resources(spec: DetectorTrainingSpec) -> Object:

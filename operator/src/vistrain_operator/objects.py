@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from vistrain_api import protocol
 from vistrain_operator import timestamps
@@ -67,9 +67,11 @@ def attempt_number(obj: Object) -> int:
     return int(text) if text.isdecimal() else 0
 
 
-def is_preflight(obj: Object) -> bool:
-    """Whether a Job or pod is the pre-flight's, and so no attempt's."""
-    return label(obj, protocol.LABEL_PREFLIGHT) == "true"
+def errand(obj: Object) -> Literal["", "preflight", "preparation"]:
+    """Which errand a Job or pod is on; an empty text for those of attempts."""
+    if label(obj, protocol.LABEL_PREPARATION):
+        return "preparation"
+    return "preflight" if label(obj, protocol.LABEL_PREFLIGHT) == "true" else ""
 
 
 def created(obj: Object) -> datetime | None:

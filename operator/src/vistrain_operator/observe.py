@@ -7,12 +7,13 @@ from datetime import UTC, datetime
 
 from vistrain_api import protocol
 from vistrain_api.status import TERMINAL_PHASES
-from vistrain_operator import objects
+from vistrain_operator import objects, preparations
 from vistrain_operator.api import Api
 from vistrain_operator.claims import Claims
 from vistrain_operator.decide.conditions import wants_events
 from vistrain_operator.objects import Key, Object
 from vistrain_operator.observed import Observed, Report
+from vistrain_operator.preparations import Wanted
 from vistrain_operator.store import Store, trim_job
 
 # Reasons of warnings that say why a Job makes no pod, or why a pod does not start.
@@ -40,13 +41,18 @@ class Observer:
         uid = objects.uid(run)
         jobs = [j for j in self._store.jobs(uid) if objects.controller_uid(j) == uid]
         pods = self._store.pods(uid)
+        prepared = preparations.wanted(run, self._default_image)
+        if prepared is not None:
+            group = (objects.namespace(run), preparations.short(prepared.digest))
+            jobs += [j for j in self._store.jobs(group) if objects.name(j) == prepared.job]
+            pods += [p for p in self._store.pods(group) if _job_name(p) == prepared.job]
         missing: tuple[str, ...] = ()
         troubles: dict[str, str] = {}
         source: Object | None = None
         if (run.get("status") or {}).get("phase") not in TERMINAL_PHASES and objects.deletion(run) is None:
             jobs += await self._unseen_jobs(run, jobs, pods)
             source = self._source(run)
-            if not any(not objects.job_deciding(j) for j in jobs):
+            if not any(not objects.job_deciding(j) for j in jobs if objects.controller_uid(j) == uid):
                 missing = await self._claims.missing(run, source)
             troubles = await self._troubles(run, jobs, pods, now)
         reports = {u: r for p in pods if (r := self._reports(u := objects.uid(p))) is not None}
@@ -55,12 +61,29 @@ class Observer:
             run=run,
             jobs=tuple(jobs),
             pods=tuple(pods),
+            sharers=self._sharers(run, prepared),
             nodes=self._store.nodes(),
             missing_claims=missing,
             troubles=troubles,
             source=source,
             reports=reports,
             default_image=self._default_image,
+        )
+
+    def _sharers(self, run: Object, prepared: Wanted | None) -> tuple[str, ...]:
+        """Other runs that wait for the same preparation."""
+        if prepared is None:
+            return ()
+        group = (objects.namespace(run), preparations.short(prepared.digest))
+        others = [self._store.run(key) for key in self._store.group(group) if key[1] != objects.name(run)]
+        return tuple(
+            sorted(
+                objects.name(other)
+                for other in others
+                if other is not None
+                and preparations.waits(other)
+                and preparations.wanted(other, self._default_image) == prepared
+            )
         )
 
     def _source(self, run: Object) -> Object | None:
@@ -77,14 +100,14 @@ class Observer:
         seen = {objects.name(j) for j in jobs}
         status = run.get("status") or {}
         expected = {a["job"] for a in status.get("attempts") or [] if not a.get("endedAt")}
-        expected |= {
-            objects.label(p, "batch.kubernetes.io/job-name") for p in pods if not objects.pod_terminal(p)
-        }
+        expected |= {_job_name(p) for p in pods if not objects.pod_terminal(p)}
         found = []
         for name in sorted(expected - seen - {""}):
             path = f"/apis/batch/v1/namespaces/{objects.namespace(run)}/jobs/{name}"
             job = await self._api.find(path, "jobs")
-            if job is not None and objects.controller_uid(job) == objects.uid(run):
+            if job is None:
+                continue
+            if objects.errand(job) == "preparation" or objects.controller_uid(job) == objects.uid(run):
                 found.append(trim_job(job))
         return found
 
@@ -92,7 +115,8 @@ class Observer:
         self, run: Object, jobs: list[Object], pods: list[Object], now: datetime
     ) -> dict[str, str]:
         """Warnings about the newest Job that makes no pod, or about its pod that does not start."""
-        job = max(jobs, key=objects.attempt_number, default=None)
+        going_on = [j for j in jobs if not objects.job_deciding(j)]
+        job = max(going_on, key=objects.attempt_number, default=None)
         if job is None:
             return {}
         pod = next((p for p in pods if objects.controller_uid(p) == objects.uid(job)), None)
@@ -104,6 +128,10 @@ class Observer:
         events = (await self._api.get(path, "events", {"fieldSelector": selector})).get("items") or []
         newest = max((e for e in events if e.get("reason") in _TROUBLES), key=_when, default=None)
         return {wanted: str(newest.get("message", ""))} if newest is not None else {}
+
+
+def _job_name(pod: Object) -> str:
+    return objects.label(pod, "batch.kubernetes.io/job-name")
 
 
 def _when(event: Object) -> str:

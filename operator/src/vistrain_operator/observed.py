@@ -43,9 +43,11 @@ class Observed:
     now: datetime
     run: Object
     jobs: tuple[Object, ...] = ()
-    """Jobs controlled by the run, the pre-flight's among them."""
+    """Jobs controlled by the run, and that of the preparation it asks for, whichever run made it."""
     pods: tuple[Object, ...] = ()
-    """Pods that carry the run's UID as a label."""
+    """Pods that carry the run's UID as a label, and those of that preparation."""
+    sharers: tuple[str, ...] = ()
+    """Other runs that wait for the same preparation."""
     nodes: Mapping[str, NodeView] | None = None
     """Nodes by name; none when the operator may not read nodes."""
     missing_claims: tuple[str, ...] = ()

@@ -30,20 +30,25 @@ def read_claims(spec: DetectorTrainingSpec) -> list[str]:
 
 
 def all_claims(spec: DetectorTrainingSpec) -> list[str]:
-    """Every claim that a pod of the run mounts."""
-    return sorted({*read_claims(spec), spec.checkpoint.volume.claim_name})
+    """Every claim that an attempt's pod mounts."""
+    return _with_checkpoints(spec, read_claims(spec))
+
+
+def _with_checkpoints(spec: DetectorTrainingSpec, claims: list[str]) -> list[str]:
+    return sorted({*claims, spec.checkpoint.volume.claim_name})
 
 
 def pod(
     spec: DetectorTrainingSpec,
     container: Object,
     *,
+    claims: list[str],
     manifest: str,
     grace: int,
     affinity: tuple[Object, ...] = (),
 ) -> dict[str, Any]:
-    """The pod's spec; `manifest` names the ConfigMap, `grace` is in seconds, `affinity` are match expressions
-    that a node must meet."""
+    """The pod's spec: `claims` are those that are only read, `manifest` names the ConfigMap, `grace` is in
+    seconds, `affinity` are match expressions that a node must meet."""
     found: dict[str, Any] = {
         "restartPolicy": "Never",
         "terminationGracePeriodSeconds": grace,
@@ -64,7 +69,7 @@ def pod(
             {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": str(spec.resources.shared_memory)}},
             *(
                 {"name": _volume(index), "persistentVolumeClaim": {"claimName": claim}}
-                for index, claim in enumerate(all_claims(spec))
+                for index, claim in enumerate(_with_checkpoints(spec, claims))
             ),
         ],
         "tolerations": _tolerations(spec.scheduling.tolerations),
@@ -86,20 +91,21 @@ def pod(
 
 def container(
     spec: DetectorTrainingSpec,
-    command: str,
-    *,
+    *command: str,
+    claims: list[str],
     number: int,
     image: str,
     path: str,
     grace: int,
     resources: Object,
 ) -> dict[str, Any]:
-    """The trainer's container, which runs `vistrain COMMAND` on the run folder `path`.
+    """The trainer's container, which runs `vistrain COMMAND` for the run folder `path`.
 
     Args:
         spec: the run's.
-        command: `run` or `preflight`.
-        number: of the attempt, 0 for the pre-flight.
+        command: `run`, `preflight`, or `prepare manifest`.
+        claims: those that are only read.
+        number: of the attempt, 0 for an errand.
         image: the trainer's.
         path: of the run folder, inside the checkpoint volume.
         grace: seconds between SIGTERM and SIGKILL.
@@ -110,7 +116,7 @@ def container(
         "name": protocol.CONTAINER,
         "image": image,
         "imagePullPolicy": "IfNotPresent",
-        "args": [command, "-f", protocol.MANIFEST_PATH, "--output", str(folder)],
+        "args": [*command, "-f", protocol.MANIFEST_PATH, "--output", str(folder)],
         "env": [*_environment(number, image, grace), *(e.model_dump() for e in spec.pod.env)],
         "resources": resources,
         "securityContext": {
@@ -120,7 +126,7 @@ def container(
         },
         "terminationMessagePath": protocol.TERMINATION_LOG,
         "terminationMessagePolicy": "File",
-        "volumeMounts": _mounts(spec),
+        "volumeMounts": _mounts(spec, claims),
     }
 
 
@@ -143,8 +149,8 @@ def _environment(number: int, image: str, grace: int) -> list[dict[str, Any]]:
     ]
 
 
-def _mounts(spec: DetectorTrainingSpec) -> list[dict[str, Any]]:
-    claims = all_claims(spec)
+def _mounts(spec: DetectorTrainingSpec, read: list[str]) -> list[dict[str, Any]]:
+    claims = _with_checkpoints(spec, read)
     return [
         {
             "name": "manifest",
@@ -155,7 +161,7 @@ def _mounts(spec: DetectorTrainingSpec) -> list[dict[str, Any]]:
         {"name": "shm", "mountPath": "/dev/shm"},
         *(
             {"name": _volume(claims.index(c)), "mountPath": f"{protocol.DATA_ROOT}/{c}", "readOnly": True}
-            for c in read_claims(spec)
+            for c in read
         ),
         {
             "name": _volume(claims.index(spec.checkpoint.volume.claim_name)),

@@ -83,8 +83,8 @@ class Poller:
 
 
 def _answers(pod: Object) -> bool:
-    if objects.is_preflight(pod):
-        return False  # it ends within seconds, and serves nothing
+    if objects.errand(pod):
+        return False  # it ends soon, and serves nothing
     return bool((pod.get("status") or {}).get("podIP")) and objects.trainer_state(pod, "running") is not None
 
 

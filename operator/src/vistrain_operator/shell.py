@@ -14,10 +14,11 @@ import kopf
 from kubernetes.aio.client.configuration import Configuration
 
 from vistrain_api import GROUP, VERSION, protocol
-from vistrain_operator import api, objects, store
+from vistrain_operator import api, objects, preparations, store
 from vistrain_operator.objects import RUN_PLURAL, Key, Object
 from vistrain_operator.observe import key_of
 from vistrain_operator.observed import NodeView
+from vistrain_operator.preparations import Group
 from vistrain_operator.store import Store
 
 
@@ -45,7 +46,7 @@ def registry(
 
     async def connect(runs: Any, jobs: Any, pods: Any, settings: kopf.OperatorSettings, **more: Any) -> None:
         _configure(settings)
-        watched.connect(runs, jobs, pods, more["nodes"] if nodes else None)
+        watched.connect(runs, jobs, pods, more["nodes"] if nodes else None, more["preparing"])
 
     async def end(**_: Any) -> None:
         await at_end()
@@ -135,6 +136,13 @@ def _runs(r: kopf.OperatorRegistry, watched: Store, enqueue: Enqueue) -> None:
 
     kopf.index(GROUP, VERSION, RUN_PLURAL, id="runs", registry=r)(runs)
 
+    async def preparing(body: kopf.Body, **_: Any) -> dict[Group, Key]:
+        run = dict(body)
+        group = preparations.group_of_run(run)
+        return {} if group is None else {group: (objects.namespace(run), objects.name(run))}
+
+    kopf.index(GROUP, VERSION, RUN_PLURAL, id="preparing", registry=r)(preparing)
+
     async def on_run(event: kopf.RawEvent, **_: Any) -> None:
         run: Object = dict(event["object"])
         watched.synchronised = True
@@ -146,15 +154,15 @@ def _runs(r: kopf.OperatorRegistry, watched: Store, enqueue: Enqueue) -> None:
 
 
 def _children(r: kopf.OperatorRegistry, watched: Store, enqueue: Enqueue) -> None:
-    async def jobs(body: kopf.Body, **_: Any) -> dict[str, bytes]:
+    async def jobs(body: kopf.Body, **_: Any) -> dict[store.Place, bytes]:
         job = dict(body)
-        return {objects.label(job, protocol.LABEL_RUN_UID): store.pack(store.trim_job(job))}
+        return {store.place_of(job): store.pack(store.trim_job(job))}
 
     kopf.index("batch", "v1", "jobs", id="jobs", registry=r)(jobs)
 
-    async def pods(body: kopf.Body, **_: Any) -> dict[str, bytes]:
+    async def pods(body: kopf.Body, **_: Any) -> dict[store.Place, bytes]:
         pod = dict(body)
-        return {objects.label(pod, protocol.LABEL_RUN_UID): store.pack(store.trim_pod(pod))}
+        return {store.place_of(pod): store.pack(store.trim_pod(pod))}
 
     kopf.index("", "v1", "pods", id="pods", registry=r)(pods)
 
@@ -162,7 +170,7 @@ def _children(r: kopf.OperatorRegistry, watched: Store, enqueue: Enqueue) -> Non
         job: Object = dict(event["object"])
         watched.synchronised = True
         watched.saw_job(job)
-        _enqueue_owner(job, enqueue)
+        _enqueue_owners(job, watched, enqueue)
 
     kopf.on.event("batch", "v1", "jobs", id="job", registry=r)(on_job)
 
@@ -170,15 +178,16 @@ def _children(r: kopf.OperatorRegistry, watched: Store, enqueue: Enqueue) -> Non
         pod: Object = dict(event["object"])
         watched.synchronised = True
         watched.saw_pod(pod, deleted=event["type"] == "DELETED")
-        _enqueue_owner(pod, enqueue)
+        _enqueue_owners(pod, watched, enqueue)
 
     kopf.on.event("", "v1", "pods", id="pod", registry=r)(on_pod)
 
 
-def _enqueue_owner(child: Object, enqueue: Enqueue) -> None:
-    key = key_of(child)
-    if key is not None:
-        enqueue(key)
+def _enqueue_owners(child: Object, watched: Store, enqueue: Enqueue) -> None:
+    """Of a preparation, which belongs to all runs that ask for it, these too."""
+    key, group = key_of(child), preparations.group_of_child(child)
+    for owner in {*([] if key is None else [key]), *([] if group is None else watched.group(group))}:
+        enqueue(owner)
 
 
 def _nodes(r: kopf.OperatorRegistry, watched: Store, enqueue: Enqueue) -> None:

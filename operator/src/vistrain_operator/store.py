@@ -8,16 +8,19 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from vistrain_api import API_VERSION, protocol
-from vistrain_operator import objects
+from vistrain_operator import objects, preparations
 from vistrain_operator.objects import Key, Object
 from vistrain_operator.observed import NodeView
+from vistrain_operator.preparations import Group
 
 Index = Mapping[Any, Iterable[Any]]
+Place = str | Group
+"""UID of a run, or a group of runs."""
 DEPARTED = 300.0  # seconds for which a deleted pod is remembered
 
 
 class Store:
-    """Runs by key, their Jobs and pods by the run's UID, nodes by name.
+    """Runs by key, their Jobs and pods by the run's UID, those of preparations by group, nodes by name.
 
     The indices are kopf's, and change under our hands only between two awaits. What was just written is kept
     beside them until the watch brings it, so that a pass over a run never undoes the pass before.
@@ -28,15 +31,20 @@ class Store:
         self._jobs: Index = {}
         self._pods: Index = {}
         self._nodes: Index | None = None
+        self._preparing: Index = {}
         self._written_runs: dict[Key, Object] = {}
-        self._written_jobs: dict[str, dict[str, Object]] = {}
-        self._departed: dict[str, dict[str, tuple[float, bytes]]] = {}
+        self._written_jobs: dict[Place, dict[str, Object]] = {}
+        self._departed: dict[Place, dict[str, tuple[float, bytes]]] = {}
         self.synchronised = False
         """Whether the watches have brought everything that was there at the start."""
 
-    def connect(self, runs: Index, jobs: Index, pods: Index, nodes: Index | None) -> None:
-        """Read from these indices from now on; no `nodes` where they may not be read."""
+    def connect(
+        self, runs: Index, jobs: Index, pods: Index, nodes: Index | None, preparing: Index | None = None
+    ) -> None:
+        """Read from these indices from now on; no `nodes` where they may not be read. `preparing` has keys of
+        runs by the group that they belong to."""
         self._runs, self._jobs, self._pods, self._nodes = runs, jobs, pods, nodes
+        self._preparing = preparing if preparing is not None else {}
 
     def keys(self) -> list[Key]:
         """Keys of all runs."""
@@ -58,16 +66,20 @@ class Store:
             return watched
         return written if objects.version(written) > objects.version(watched) else watched
 
-    def jobs(self, run_uid: str) -> list[Object]:
-        """Jobs that carry the run's UID as a label."""
-        watched = [unpack(j) for j in self._jobs[run_uid]] if run_uid in self._jobs else []
-        known = {objects.uid(j) for j in watched}
-        return watched + [j for uid, j in self._written_jobs.get(run_uid, {}).items() if uid not in known]
+    def group(self, group: Group) -> list[Key]:
+        """Keys of the runs that ask for the same data set."""
+        return list(self._preparing[group]) if group in self._preparing else []
 
-    def pods(self, run_uid: str) -> list[Object]:
-        """Pods that carry the run's UID as a label."""
-        here = [unpack(p) for p in self._pods[run_uid]] if run_uid in self._pods else []
-        departed = self._departed.get(run_uid)
+    def jobs(self, place: Place) -> list[Object]:
+        """Jobs that carry the run's UID as a label, or those of a group's preparations."""
+        watched = [unpack(j) for j in self._jobs[place]] if place in self._jobs else []
+        known = {objects.uid(j) for j in watched}
+        return watched + [j for uid, j in self._written_jobs.get(place, {}).items() if uid not in known]
+
+    def pods(self, place: Place) -> list[Object]:
+        """Pods that carry the run's UID as a label, or those of a group's preparations."""
+        here = [unpack(p) for p in self._pods[place]] if place in self._pods else []
+        departed = self._departed.get(place)
         if departed:
             known = {objects.uid(p) for p in here}
             fresh = time.monotonic() - DEPARTED
@@ -76,8 +88,8 @@ class Store:
 
     def all_pods(self) -> Iterator[Object]:
         """Pods of all runs."""
-        for uid in list(self._pods):
-            yield from self.pods(uid)
+        for place in list(self._pods):
+            yield from self.pods(place)
 
     def nodes(self) -> dict[str, NodeView] | None:
         """Nodes by name; none where they may not be read."""
@@ -91,8 +103,7 @@ class Store:
 
     def wrote_job(self, job: Object) -> None:
         """Keep a Job that was just created."""
-        run_uid = objects.label(job, protocol.LABEL_RUN_UID)
-        self._written_jobs.setdefault(run_uid, {})[objects.uid(job)] = trim_job(job)
+        self._written_jobs.setdefault(place_of(job), {})[objects.uid(job)] = trim_job(job)
 
     def saw_run(self, run: Object, *, deleted: bool) -> None:
         """The watch brought a run: what was written before it is no longer needed."""
@@ -107,21 +118,26 @@ class Store:
         if not (deleted and objects.pod_terminal(pod)):
             return
         now = time.monotonic()
-        for run_uid, pods in list(self._departed.items()):
+        for place, pods in list(self._departed.items()):
             for uid, (at, _) in list(pods.items()):
                 if at < now - DEPARTED:
                     del pods[uid]
             if not pods:
-                del self._departed[run_uid]
-        departed = self._departed.setdefault(objects.label(pod, protocol.LABEL_RUN_UID), {})
+                del self._departed[place]
+        departed = self._departed.setdefault(place_of(pod), {})
         departed[objects.uid(pod)] = (now, pack(trim_pod(pod)))
 
     def saw_job(self, job: Object) -> None:
         """The watch brought a Job, alive or deleted: from now on it is what counts."""
-        run_uid = objects.label(job, protocol.LABEL_RUN_UID)
-        written = self._written_jobs.get(run_uid)
+        place = place_of(job)
+        written = self._written_jobs.get(place)
         if written is not None and written.pop(objects.uid(job), None) is not None and not written:
-            del self._written_jobs[run_uid]
+            del self._written_jobs[place]
+
+
+def place_of(child: Object) -> Place:
+    """What a Job or pod is found by: its group, if it is a preparation's, which belongs to no single run."""
+    return preparations.group_of_child(child) or objects.label(child, protocol.LABEL_RUN_UID)
 
 
 def pack(obj: Object) -> bytes:

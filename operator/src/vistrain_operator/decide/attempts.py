@@ -172,15 +172,15 @@ def _keep_the_last(draft: Draft) -> None:
 
 
 def stop_stray(draft: Draft, *, keep: str | None) -> None:
-    """Stop everything that may still write or start, except the Job named `keep`."""
+    """Stop everything that may still write or start, except the Job named `keep` and what other runs need."""
     for job in draft.fertile_jobs():
         if objects.name(job) != keep:
             draft.act(DeleteJob(objects.name(job), objects.uid(job)))
-    for job in draft.fertile_preflight_jobs():
+    for job in draft.fertile_errand_jobs():
         if objects.name(job) != keep:
             draft.act(DeleteJob(objects.name(job), objects.uid(job), "Background"))
-    jobs = {objects.uid(j) for j in (*draft.observed.jobs, *draft.preflight_jobs)}
-    for pod in (*draft.observed.pods, *draft.preflight_pods):
+    jobs = {objects.uid(j) for j in (*draft.observed.jobs, *draft.errand_jobs)}
+    for pod in (*draft.observed.pods, *draft.errand_pods):
         orphan = objects.controller_uid(pod) not in jobs
         if orphan and not objects.pod_terminal(pod) and objects.deletion(pod) is None:
             draft.act(DeletePod(objects.name(pod), objects.uid(pod)))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from vistrain_api.failures import HANDLING, FailureClass, Response
-from vistrain_api.status import Attempt, Preflight, RunStatus
+from vistrain_api.status import Attempt, Errand, RunStatus
 from vistrain_operator import timestamps
 
 FAULT_BACKOFF = 10.0  # seconds after the first fault; doubled with each further one
@@ -23,8 +23,9 @@ def counts_as(failure: FailureClass) -> str:
 
 
 def spent(status: RunStatus) -> int:
-    """The faults so far: those of attempts, and those of the pre-flight."""
-    return status.failures + (status.preflight.failures if status.preflight is not None else 0)
+    """The faults so far: those of attempts, and those of errands before them."""
+    errands = (status.preparation, status.preflight)
+    return status.failures + sum(record.failures for record in errands if record is not None)
 
 
 def exhausted(status: RunStatus, max_failures: int) -> bool:
@@ -48,8 +49,8 @@ def retry_at(attempts: Sequence[Attempt], failures: int) -> datetime | None:
     return _after(ended, _delay(failure, failures, _fruitless(attempts)))
 
 
-def preflight_at(record: Preflight | None) -> datetime | None:
-    """When the pre-flight may be made again; none for at once. It waits as an attempt does."""
+def errand_at(record: Errand | None) -> datetime | None:
+    """When an errand's Job may be made again; none for at once. It waits as an attempt does."""
     ended = timestamps.parse_or_none(record.ended_at) if record is not None else None
     if record is None or record.failure_class is None or ended is None:
         return None

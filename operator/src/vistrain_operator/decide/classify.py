@@ -186,8 +186,10 @@ def end_of_job(  # noqa: PLR0911 - one return per finding
     if job is None:
         failure = FailureClass.SUSPENDED if suspending else FailureClass.DELETED
         return End(failure, "stopped by spec.suspend" if suspending else "its Job was deleted", now)
-    if objects.holds(job, "Complete") or objects.holds(job, "SuccessCriteriaMet"):
-        return End(None, "finished; its pod is gone", now, int(ExitCode.FINISHED))
+    done = next((t for t in ("Complete", "SuccessCriteriaMet") if objects.holds(job, t)), None)
+    if done is not None:
+        at = timestamps.parse_or_none((objects.condition(job, done) or {}).get("lastTransitionTime"))
+        return End(None, "finished; its pod is gone", min(at or now, now), int(ExitCode.FINISHED))
     failed = next(
         (
             c

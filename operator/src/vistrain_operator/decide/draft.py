@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, Literal, cast
 
+from vistrain_api import protocol
 from vistrain_api.detector import DetectorTraining, DetectorTrainingSpec
 from vistrain_api.status import Attempt, Condition, ConditionType, RunStatus
 from vistrain_operator import objects, timestamps
@@ -22,13 +23,13 @@ class Draft:
     """What the steps of a decision read and change. It does no I/O; its time is `observed.now`."""
 
     def __init__(self, observed: Observed, run: DetectorTraining | None, old: RunStatus) -> None:
-        # The pre-flight is no attempt: what deals with attempts does not see it.
-        self.preflight_jobs = [j for j in observed.jobs if objects.is_preflight(j)]
-        self.preflight_pods = [p for p in observed.pods if objects.is_preflight(p)]
+        # An errand is no attempt: what deals with attempts does not see it.
+        self.errand_jobs = [j for j in observed.jobs if objects.errand(j)]
+        self.errand_pods = [p for p in observed.pods if objects.errand(p)]
         self.observed = replace(
             observed,
-            jobs=tuple(j for j in observed.jobs if not objects.is_preflight(j)),
-            pods=tuple(p for p in observed.pods if not objects.is_preflight(p)),
+            jobs=tuple(j for j in observed.jobs if not objects.errand(j)),
+            pods=tuple(p for p in observed.pods if not objects.errand(p)),
         )
         self._run = run
         self.old = old
@@ -121,9 +122,9 @@ class Draft:
         its grace is over: from there on the trainer's own fence holds it off."""
         return self._live(self.observed.pods)
 
-    def live_preflight_pods(self) -> list[Object]:
-        """Pods of the pre-flight that may still run."""
-        return self._live(self.preflight_pods)
+    def live_errand_pods(self) -> list[Object]:
+        """Pods of errands that may still run, those left aside that serve another run."""
+        return [p for p in self._live(self.errand_pods) if not self._serves_others(p)]
 
     def _live(self, pods: Iterable[Object]) -> list[Object]:
         o = self.observed
@@ -137,9 +138,16 @@ class Draft:
         """Attempts' Jobs that may still make a pod or have a live one."""
         return self._fertile(self.observed.jobs, self.observed.pods)
 
-    def fertile_preflight_jobs(self) -> list[Object]:
-        """The Job of the pre-flight, if it may still make a pod or has a live one."""
-        return self._fertile(self.preflight_jobs, self.preflight_pods)
+    def fertile_errand_jobs(self) -> list[Object]:
+        """Jobs of errands that may still make a pod or have a live one, those left aside that serve another
+        run."""
+        fertile = self._fertile(self.errand_jobs, self.errand_pods)
+        return [j for j in fertile if not self._serves_others(j)]
+
+    def _serves_others(self, obj: Object) -> bool:
+        """Whether a Job or pod of an errand is not this run's to stop: another made it, or needs it too."""
+        made_here = objects.label(obj, protocol.LABEL_RUN_UID) == self.uid
+        return objects.errand(obj) == "preparation" and not (made_here and not self.observed.sharers)
 
     def _fertile(self, jobs: Iterable[Object], pods: Sequence[Object]) -> list[Object]:
         """A Job whose pod has ended makes no other, since its policy fails it; unless its queue has suspended

@@ -3,7 +3,7 @@
     finished ─▶ settle        nothing may run any more; later the run object goes
     suspended ─▶ stop         the Job goes, the slice is free
     attempt open ─▶ watch     phase and conditions; stall and deadline
-    not checked yet ─▶ check  the pre-flight, which holds no slice
+    errand to do ─▶ send      raw data are prepared, the pre-flight looks; neither holds a slice
     no attempt open ─▶ start  the next one, when it may
 
 What has ended decides first: a pod that finished while it was being stopped has finished.
@@ -19,7 +19,7 @@ from vistrain_api.manifest import ManifestError, parse
 from vistrain_api.status import TERMINAL_PHASES, RunStatus
 from vistrain_operator import objects
 from vistrain_operator.actions import Decision
-from vistrain_operator.decide import attempts, preflight, reports, starting, stopping, watching
+from vistrain_operator.decide import ahead, attempts, errands, reports, starting, stopping, watching
 from vistrain_operator.decide.display import display
 from vistrain_operator.decide.draft import Draft
 from vistrain_operator.decide.watching import PROGRESS_EVERY
@@ -38,7 +38,7 @@ def decide(observed: Observed) -> Decision:
         return starting.refused(observed, old, run)
     draft = Draft(observed, run, old)
     draft.set(observed_generation=draft.generation)
-    preflight.take_in(draft)
+    ahead.take_in(draft)
     attempts.take_in(draft)
     reports.take_in(draft)
     _step(draft)
@@ -48,9 +48,9 @@ def decide(observed: Observed) -> Decision:
 
 def _step(draft: Draft) -> None:
     starting.accept(draft)
-    if preflight.finish(draft) or stopping.finish(draft) or watching.give_up(draft):
+    if ahead.finish(draft) or stopping.finish(draft) or watching.give_up(draft):
         return
-    preflight.clear_away(draft)
+    ahead.clear_away(draft)
     if draft.spec.suspend:
         stopping.suspend(draft)
         return
@@ -59,8 +59,8 @@ def _step(draft: Draft) -> None:
         watching.watch(draft)
     elif watching.queued(draft):
         watching.wait_in_queue(draft)
-    elif preflight.pending(draft):
-        preflight.check(draft)
+    elif (errand := ahead.pending(draft)) is not None:
+        errands.send(draft, errand)
     elif not starting.launched(draft):
         starting.start(draft)
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 from vistrain_api.status import RunStatus
 from vistrain_operator import jobs, objects, timestamps, volumes
 from vistrain_operator.actions import CreateJob, Decision
-from vistrain_operator.decide import attempts, budget, preflight, source
+from vistrain_operator.decide import ahead, attempts, budget, source
 from vistrain_operator.decide.conditions import STARTS
 from vistrain_operator.decide.draft import Draft
 from vistrain_operator.decide.settled import image_of, settle
@@ -37,8 +37,8 @@ def accept(draft: Draft) -> None:
         if draft.newly("Accepted", reason):
             draft.event("Warning" if reason != WAITS else "Normal", reason, message)
         draft.condition("Accepted", "False", reason, message)
-    elif preflight.pending(draft):
-        draft.condition("Accepted", "Unknown", preflight.REASON, preflight.LOOKS)
+    elif (errand := ahead.pending(draft)) is not None:
+        draft.condition("Accepted", "Unknown", errand.reason, errand.doing)
     else:
         draft.condition("Accepted", "True", "Accepted")
     _slice(draft)

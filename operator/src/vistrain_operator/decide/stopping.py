@@ -91,7 +91,7 @@ def fail(draft: Draft, failure: FailureClass, message: str, newest: Attempt | No
 def suspend(draft: Draft) -> None:
     """Stop the attempt and give the slice back; the pod saves inside its grace period."""
     attempts.stop_stray(draft, keep=None)
-    live = [*draft.live_pods(), *draft.live_preflight_pods()]
+    live = [*draft.live_pods(), *draft.live_errand_pods()]
     busy = [objects.name(p) for p in live] or [objects.name(j) for j in draft.fertile_jobs()]
     draft.set(retry_at=None)
     if busy:
