@@ -9,6 +9,7 @@ import pytest
 
 from unit_operator.fake_api import FakeApi
 from unit_operator.model_cluster import Cluster
+from vistrain_api import protocol
 from vistrain_operator import metrics, objects
 from vistrain_operator.act import Actor, NameTaken
 from vistrain_operator.actions import CreateJob, Decision, DeleteJob, RecordEvent
@@ -76,6 +77,30 @@ def test_a_job_of_another_owner_is_not_adopted() -> None:
         stage.act()
     told = [o for path, o in stage.api.objects.items() if "/events/" in path]
     assert [e["reason"] for e in told] == ["NameTaken"]
+
+
+def shared_job(name: str, mark: str, owner: str) -> dict[str, Any]:
+    owners = [{"uid": owner, "controller": True}]
+    labels = {protocol.LABEL_PREPARATION: mark, protocol.LABEL_RUN_UID: owner}
+    return {"metadata": {"name": name, "namespace": "team", "labels": labels, "ownerReferences": owners}}
+
+
+def test_a_preparation_of_another_run_is_adopted() -> None:
+    stage = Stage()
+    stage.api.put(f"{JOBS}/prepare-a", shared_job("prepare-a", "0123456789", "another run"))
+    body = shared_job("prepare-a", "0123456789", objects.uid(stage.run))
+    stage.act(Decision(status=None, actions=(CreateJob(body, shared=True),)))
+    [seen] = stage.store.jobs(("team", "0123456789"))
+    assert objects.controller_uid(seen) == "another run"
+    assert not [path for path in stage.api.objects if "/events/" in path]
+
+
+def test_something_else_by_the_name_of_a_preparation_is_not_adopted() -> None:
+    stage = Stage()
+    stage.api.put(f"{JOBS}/prepare-a", shared_job("prepare-a", "fedcba9876", "another run"))
+    body = shared_job("prepare-a", "0123456789", objects.uid(stage.run))
+    with pytest.raises(NameTaken, match="another owner"):
+        stage.act(Decision(status=None, actions=(CreateJob(body, shared=True),)))
 
 
 def test_a_job_that_a_quota_refuses_is_told() -> None:

@@ -48,6 +48,26 @@ def built_preflight(**spec: Any) -> dict[str, Any]:
     )
 
 
+RAW = {
+    "volume": {"claimName": "data"},
+    "prepare": {"nuscenes": {"version": "v1.0-mini"}},
+    "classes": ["car", "truck"],
+}
+
+
+def built_preparation(**spec: Any) -> dict[str, Any]:
+    return jobs.preparation(
+        parsed(**{"dataset": RAW, **spec}),
+        uid="abcdef12-3456",
+        name="prepare-0123456789-abcde",
+        digest="0123456789abcdef" * 4,
+        image="registry.example/trainer:1",
+        path="runs/demo",
+        manifest="demo-abcde-00000000",
+        owner={"uid": "abcdef12-3456", "controller": True},
+    )
+
+
 def container(job: dict[str, Any]) -> dict[str, Any]:
     [found] = job["spec"]["template"]["spec"]["containers"]
     return dict(found)
@@ -187,6 +207,64 @@ def test_the_preflight_asks_for_little(
     stated = {"accelerator": {"mig": {"profile": "1g.20gb"}}, **resources}
     found = container(built_preflight(resources=stated))["resources"]
     assert found == {"requests": requests, "limits": limits}
+
+
+def test_the_preparation_reads_the_raw_data_and_writes_to_the_checkpoint_volume() -> None:
+    scheduling = {"nodeSelector": {"zone": "a"}, "priorityClassName": "low"}
+    job = built_preparation(initialization=WEIGHTS, scheduling=scheduling)
+    found, pod = container(job), job["spec"]["template"]["spec"]
+    command = ["prepare", "manifest", "-f", protocol.MANIFEST_PATH, "--output", "/checkpoints/runs/demo"]
+    assert found["args"] == command
+    volumes = {v["name"]: v.get("persistentVolumeClaim") for v in pod["volumes"]}
+    mounts = {m["mountPath"]: (volumes[m["name"]], m.get("readOnly")) for m in found["volumeMounts"]}
+    claims = {path: found for path, found in mounts.items() if found[0] is not None}
+    assert claims == {
+        "/volumes/data": ({"claimName": "data"}, True),
+        "/checkpoints": ({"claimName": "checkpoints"}, None),
+    }
+    assert pod["nodeSelector"] == {"zone": "a"}
+    assert pod["securityContext"] == built()["spec"]["template"]["spec"]["securityContext"]
+    assert job["spec"]["podFailurePolicy"] == built()["spec"]["podFailurePolicy"]
+    assert job["spec"]["ttlSecondsAfterFinished"] == 3600
+
+
+def test_the_preparation_says_what_it_makes_and_for_whom() -> None:
+    job = built_preparation()
+    for labels in (job["metadata"]["labels"], job["spec"]["template"]["metadata"]["labels"]):
+        assert labels[protocol.LABEL_PREPARATION] == "0123456789"
+        assert labels[protocol.LABEL_RUN] == "demo"
+        assert labels[protocol.LABEL_RUN_UID] == "abcdef12-3456"
+        assert protocol.LABEL_ATTEMPT not in labels
+    assert {e["name"]: e.get("value") for e in container(job)["env"]}[protocol.ENV_ATTEMPT] == "0"
+
+
+def test_one_claim_for_raw_data_and_checkpoints_is_one_volume() -> None:
+    job = built_preparation(checkpoint={"volume": {"claimName": "data"}})
+    pod = job["spec"]["template"]["spec"]
+    assert len([v for v in pod["volumes"] if "persistentVolumeClaim" in v]) == 1
+    mounts = {m["mountPath"]: m.get("readOnly") for m in container(job)["volumeMounts"]}
+    assert (mounts["/volumes/data"], mounts["/checkpoints"]) == (True, None)
+
+
+@pytest.mark.parametrize(
+    ("resources", "requests", "limits"),
+    [
+        ({}, {"cpu": "1", "memory": "1Gi"}, {"cpu": "4", "memory": "24Gi"}),
+        (
+            {"cpu": "250m", "memory": "256Mi", "sharedMemory": "64Mi"},
+            {"cpu": "250m", "memory": "1Gi"},
+            {"cpu": "250m", "memory": "4Gi"},
+        ),
+    ],
+)
+def test_the_preparation_has_what_the_whole_of_nuscenes_needs(
+    resources: dict[str, Any], requests: dict[str, str], limits: dict[str, str]
+) -> None:
+    stated = {"accelerator": {"mig": {"profile": "1g.20gb"}}, **resources}
+    assert container(built_preparation(resources=stated))["resources"] == {
+        "requests": requests,
+        "limits": limits,
+    }
 
 
 def test_the_resolved_manifest_is_read_by_the_trainer_as_it_was_meant() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -11,15 +12,16 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from unit_operator.fake_api import FakeApi
-from unit_operator.model_cluster import Cluster, run_object
+from unit_operator.model_cluster import IMAGE, Cluster, run_object
 from unit_operator.model_operator import Operator
+from unit_operator.team import Team
 from vistrain_api import protocol
-from vistrain_operator import objects, progress
+from vistrain_operator import objects, preparations, progress, shell
 from vistrain_operator.api import Api
 from vistrain_operator.observe import Observer
 from vistrain_operator.progress import Poller
 from vistrain_operator.server import Health, serve
-from vistrain_operator.store import Store, pack, trim_job, trim_pod, trim_run, view_node
+from vistrain_operator.store import Store, pack, place_of, trim_job, trim_pod, trim_run, view_node
 
 KEY = ("team", "demo")
 CLAIM = "/api/v1/namespaces/team/persistentvolumeclaims/"
@@ -129,6 +131,111 @@ def test_another_runs_job_is_not_ours() -> None:
     assert ground.observe().jobs == ()
 
 
+# What runs share
+
+
+class Shared:
+    """Two runs that ask for the same preparation, as the watches bring them."""
+
+    def __init__(self, *names: str) -> None:
+        self.team = Team(*names)
+        self.team.hang()
+        self.team.prepares()
+        self.api = FakeApi()
+        for name in ("data", "checkpoints"):
+            self.api.put(CLAIM + name, {"metadata": {"name": name}})
+        self.store = Store()
+        self.observer = Observer(cast(Api, self.api), self.store, lambda uid: None, IMAGE)
+        self.watch()
+
+    def watch(self, *, jobs: bool = True, departed: bool = False) -> None:
+        runs = [c.run for c in self.team.clusters.values() if c.run is not None]
+        keys = {preparations.group_of_run(run): [] for run in runs}
+        for run in runs:
+            keys[preparations.group_of_run(run)].append((objects.namespace(run), objects.name(run)))
+        there = {(objects.namespace(r), objects.name(r)): [pack(trim_run(r))] for r in runs}
+        commons = self.team.commons
+        found_jobs = {place_of(j): [pack(trim_job(j))] for j in commons.jobs.values()} if jobs else {}
+        pods = {} if departed else {place_of(p): [pack(trim_pod(p))] for p in commons.pods.values()}
+        self.store.connect(there, found_jobs, pods, None, keys)
+
+    def observe(self, name: str) -> Any:
+        return asyncio.run(self.observer.observe(("team", name)))
+
+
+def test_every_run_that_asks_for_it_sees_the_preparations_job_and_pod() -> None:
+    ground = Shared("a", "b")
+    for name, other in (("a", "b"), ("b", "a")):
+        seen = ground.observe(name)
+        assert [objects.name(j) for j in seen.jobs] == [objects.name(ground.team.job())]
+        [pod] = seen.pods
+        assert objects.trainer_state(pod, "running")
+        assert seen.sharers == (other,)
+
+
+def test_runs_that_wait_no_longer_share_nothing() -> None:
+    ground = Shared("a", "b")
+    for change in (
+        lambda run: run["spec"].update(suspend=True),
+        lambda run: run["spec"]["pod"].update(image="another:2"),
+        lambda run: run["metadata"].update(deletionTimestamp="2026-01-01T00:00:00Z"),
+        lambda run: run.update(status={"phase": "Failed"}),
+        lambda run: run.update(status={"preparation": {"passedAt": "2026-01-01T00:00:00Z"}}),
+    ):
+        run = ground.team.clusters["b"].run
+        assert run is not None
+        before = copy.deepcopy(run)
+        run["spec"].setdefault("pod", {})
+        change(run)
+        ground.watch()
+        assert ground.observe("a").sharers == ()
+        ground.team.clusters["b"].run = before
+
+
+def test_a_preparation_that_the_watch_has_not_brought_is_asked_for() -> None:
+    ground = Shared("a", "b")
+    job = ground.team.job()
+    ground.api.put(f"/apis/batch/v1/namespaces/team/jobs/{objects.name(job)}", job)
+    ground.watch(jobs=False)
+    assert [objects.name(j) for j in ground.observe("b").jobs] == [objects.name(job)]
+
+
+def test_a_preparations_pod_that_ended_and_is_deleted_is_remembered() -> None:
+    ground = Shared("a", "b")
+    pod = ground.team.pod()
+    assert pod is not None
+    ground.team.commons.evict(objects.uid(pod))
+    ground.team.commons._kubelets()
+    ground.store.saw_pod(pod, deleted=True)
+    ground.watch(departed=True)
+    [seen] = ground.observe("b").pods
+    assert objects.trainer_state(seen, "terminated")["exitCode"] == 75  # type: ignore[index]
+
+
+def test_why_the_preparation_of_another_run_makes_no_pod_is_looked_up() -> None:
+    ground = Shared("a", "b")
+    ground.team.commons.pods.clear()
+    ground.api.warnings = [{"reason": "FailedCreate", "message": "exceeded quota"}]
+    ground.watch()
+    assert ground.observe("b").troubles == {objects.uid(ground.team.job()): "exceeded quota"}
+
+
+def test_claims_are_looked_up_while_another_runs_job_is_under_way() -> None:
+    ground = Shared("a", "b")
+    del ground.api.objects[CLAIM + "checkpoints"]
+    assert ground.observe("a").missing_claims == ()
+    assert ground.observe("b").missing_claims == ("checkpoints",)
+
+
+def test_what_happens_to_a_preparation_reaches_every_run_that_asks_for_it() -> None:
+    ground = Shared("a", "b")
+    heard: list[Any] = []
+    for child in (ground.team.job(), ground.team.pod()):
+        assert child is not None
+        shell._enqueue_owners(child, ground.store, lambda key, first=False: heard.append(key))
+    assert sorted(heard) == [("team", "a"), ("team", "a"), ("team", "b"), ("team", "b")]
+
+
 def test_a_deleted_pod_that_ended_is_remembered() -> None:
     ground = Ground().trains()
     [pod] = ground.cluster.pods.values()
@@ -203,9 +310,12 @@ def test_the_poller_hears_a_trainer_and_outlives_its_silence(
     asyncio.run(story())
 
 
-def test_a_preflight_is_not_asked_for_progress(running_pod: dict[str, Any]) -> None:
+def test_an_errand_is_not_asked_for_progress(running_pod: dict[str, Any]) -> None:
     assert progress._answers(running_pod)
     running_pod["metadata"]["labels"][protocol.LABEL_PREFLIGHT] = "true"
+    assert not progress._answers(running_pod)
+    del running_pod["metadata"]["labels"][protocol.LABEL_PREFLIGHT]
+    running_pod["metadata"]["labels"][protocol.LABEL_PREPARATION] = "0123456789"
     assert not progress._answers(running_pod)
 
 
