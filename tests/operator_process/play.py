@@ -34,10 +34,14 @@ class Stage:
     api: Api
     kubelet: Kubelet
     namespace: str
+    name: str = "demo"
+    """Of the run."""
+    dataset: dict[str, Any] | None = None
+    """In place of the example's."""
 
     @property
     def run(self) -> str:
-        return f"/apis/vistrain.dev/v1alpha1/namespaces/{self.namespace}/detectortrainings/demo"
+        return f"/apis/vistrain.dev/v1alpha1/namespaces/{self.namespace}/detectortrainings/{self.name}"
 
     async def status(self) -> dict[str, Any]:
         found = await self.api.get(self.run, "detectortrainings")
@@ -68,7 +72,7 @@ class Stage:
         )
 
     async def checks(self) -> None:
-        """Wait until the pre-flight's pod runs, and the status says so."""
+        """Wait until the pod of an errand runs, and the status says so."""
         await self.until("the start", lambda s: bool(s.get("startTime")))
         path = f"/api/v1/namespaces/{self.namespace}/pods"
         async with asyncio.timeout(PATIENCE):
@@ -85,8 +89,13 @@ class Stage:
             spec = {"accessModes": ["ReadWriteMany"], "resources": {"requests": {"storage": "1Gi"}}}
             claim = {"metadata": {"name": name}, "spec": spec}
             await self.api.create(f"{core}/persistentvolumeclaims", "persistentvolumeclaims", claim)
+        await self.apply()
+
+    async def apply(self) -> None:
+        """The run."""
         manifest = read_yaml((ROOT / "examples" / "quickstart.yaml").read_text())
-        manifest["metadata"] = {"name": "demo", "namespace": self.namespace}
+        manifest["metadata"] = {"name": self.name, "namespace": self.namespace}
+        manifest["spec"]["dataset"] = self.dataset or manifest["spec"]["dataset"]
         await self.api.create(self.run.rpartition("/")[0], "detectortrainings", manifest)
 
     async def pod(self) -> str:
@@ -208,11 +217,11 @@ async def play(
             await event(stage)
         stage.kubelet.allowed[stage.namespace] = TOTAL
         await stage.until("the end", lambda s: s.get("phase") in {"Succeeded", "Failed"})
-        await _quiet(proxy)
+        await quiet(proxy)
         return proxy.writes
 
 
-async def _quiet(proxy: WriteProxy) -> None:
+async def quiet(proxy: WriteProxy) -> None:
     """Wait until nothing was written for two rounds of looking at every run."""
     seen, since = len(proxy.writes), 0.0
     while since < 2.5:

@@ -9,9 +9,10 @@ from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
-from operator_process.play import Event, Stage, delete_job, evict, play, suspend_and_resume
+from operator_process.play import Event, Stage, delete_job, evict, operator, play, quiet, suspend_and_resume
 from support.control_plane import ControlPlane
 from support.kubelet import TOTAL, Kubelet
+from vistrain_api.protocol import ExitCode
 from vistrain_operator.api import Api, configuration
 
 AT_ONCE = 3
@@ -107,3 +108,41 @@ async def test_killed_after_every_write(plane, tmp_path, name):
         writes = await play(stage, events, tmp_path / name, lambda number: True, in_preflight=in_preflight)
         assert len(writes) > 10, writes
         await check(stage, classes, disruptions, suspensions)
+
+
+RAW = {
+    "volume": {"claimName": "driving-world"},
+    "prepare": {"nuscenes": {"version": "v1.0-mini"}},
+    "classes": ["car", "truck"],
+}
+
+
+async def test_runs_share_a_preparation_though_no_operator_lives_longer_than_to_its_first_write(
+    plane, tmp_path
+):
+    """Evicted on the way, it takes two pods, whichever run made them; then both runs train."""
+    async with stages(plane) as (api, kubelet):
+        first = Stage(plane, api, kubelet, "sharing", "first", RAW)
+        second = Stage(plane, api, kubelet, "sharing", "second", RAW)
+        kubelet.held.add("sharing")
+        kubelet.allowed["sharing"] = TOTAL
+        await first.create()
+        await second.apply()
+        async with operator(first, tmp_path / "sharing", lambda number: True) as proxy:
+            await first.checks()
+            [job] = await first.listed("/apis/batch/v1/namespaces/{}/jobs")
+            for stage in (first, second):
+                record = await stage.until("the preparation", lambda s: bool(s.get("preparation")))
+                assert record["preparation"]["job"] == job["metadata"]["name"]
+            await evict(first)
+            kubelet.held.discard("sharing")
+            for stage in (first, second):
+                await stage.until("the end", lambda s: s.get("phase") in {"Succeeded", "Failed"})
+            await quiet(proxy)
+        assert kubelet.prepared["sharing"] == [ExitCode.STOPPED, ExitCode.FINISHED]
+        for stage in (first, second):
+            status = await stage.status()
+            assert status["phase"] == "Succeeded", status
+            assert (status.get("disruptions", 0), status.get("failures", 0)) == (0, 0), status
+            assert status["preparation"]["passedAt"] <= status["preflight"]["passedAt"]
+            assert len(kubelet.of("sharing", stage.name)) == status["attempt"] == 1

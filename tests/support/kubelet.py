@@ -19,6 +19,7 @@ from vistrain_api.protocol import (
     CONTAINER,
     LABEL_ATTEMPT,
     LABEL_PREFLIGHT,
+    LABEL_PREPARATION,
     LABEL_RUN,
     PORT,
     ExitCode,
@@ -81,10 +82,12 @@ class Kubelet:
         self.most_at_once: dict[str, int] = {}
         """The largest number of trainers that a namespace had at one time."""
         self.held: set[str] = set()
-        """Namespaces whose pre-flight does not come to its end."""
-        self.passed: set[str] = set()
-        """Namespaces with a pre-flight that has passed: only then may a trainer start."""
-        self._preflights: dict[str, bool] = {}
+        """Namespaces whose errands do not come to their end."""
+        self.passed: set[tuple[str, str]] = set()
+        """Runs whose pre-flight has passed, by namespace and name: only then may a trainer start."""
+        self.prepared: dict[str, list[ExitCode]] = {}
+        """How the preparations of a namespace ended, in order."""
+        self._errands: dict[str, bool] = {}
         """By UID of the pod: whether it has ended."""
 
     async def run(self) -> None:
@@ -101,9 +104,10 @@ class Kubelet:
         finally:
             await self._runner.cleanup()
 
-    def of(self, namespace: str) -> list[Trainer]:
-        """The trainers of a namespace, in the order of their start."""
-        return [t for t in self.trainers.values() if t.pod["metadata"]["namespace"] == namespace]
+    def of(self, namespace: str, run: str = "") -> list[Trainer]:
+        """The trainers of a namespace, or of one run there, in the order of their start."""
+        found = ((t, t.pod["metadata"]) for t in self.trainers.values())
+        return [t for t, m in found if m["namespace"] == namespace and run in {"", m["labels"][LABEL_RUN]}]
 
     async def _nodes(self) -> None:
         for name in NODES:
@@ -142,8 +146,8 @@ class Kubelet:
 
     async def _tend(self, pod: dict[str, Any]) -> None:
         meta = pod["metadata"]
-        if LABEL_PREFLIGHT in meta["labels"]:
-            await self._tend_preflight(pod)
+        if {LABEL_PREFLIGHT, LABEL_PREPARATION} & meta["labels"].keys():
+            await self._tend_errand(pod)
             return
         trainer = self.trainers.get(meta["uid"])
         if trainer is None:
@@ -161,24 +165,26 @@ class Kubelet:
         elif trainer.step == TOTAL:
             await self._end(trainer, ExitCode.FINISHED)
 
-    async def _tend_preflight(self, pod: dict[str, Any]) -> None:
+    async def _tend_errand(self, pod: dict[str, Any]) -> None:
         meta, uid = pod["metadata"], pod["metadata"]["uid"]
         stopping = "deletionTimestamp" in meta
-        if uid not in self._preflights:
+        if uid not in self._errands:
             if not stopping:
                 await self._bind(pod, NODES[0])
                 await self._status(pod, "Running", {"running": {"startedAt": _now()}})
-                self._preflights[uid] = False
-        elif self._preflights[uid]:
+                self._errands[uid] = False
+        elif self._errands[uid]:
             if stopping:
                 await self._remove(pod)
         elif stopping or meta["namespace"] not in self.held:
             code = ExitCode.STOPPED if stopping else ExitCode.FINISHED
             words = Progress(attempt=0, token=0, pod_uid=uid, phase="Starting", exit_code=int(code))
             await self._end_pod(pod, code, words.model_dump_json(by_alias=True, exclude_none=True))
-            self._preflights[uid] = True
-            if code == ExitCode.FINISHED:
-                self.passed.add(meta["namespace"])
+            self._errands[uid] = True
+            if LABEL_PREPARATION in meta["labels"]:
+                self.prepared.setdefault(meta["namespace"], []).append(code)
+            elif code == ExitCode.FINISHED:
+                self.passed.add((meta["namespace"], meta["labels"][LABEL_RUN]))
 
     async def _remove(self, pod: dict[str, Any]) -> None:
         await self._api.request("DELETE", _path(pod), resource="pods", body={"gracePeriodSeconds": 0})
@@ -188,12 +194,12 @@ class Kubelet:
         await self._api.create(f"{_path(pod)}/binding", "pods/binding", binding)
 
     async def _start(self, pod: dict[str, Any]) -> None:
-        saved = max((t.step for t in self.of(pod["metadata"]["namespace"])), default=0)
+        meta = pod["metadata"]
+        run = meta["labels"][LABEL_RUN]
+        saved = max((t.step for t in self.of(meta["namespace"], run)), default=0)
         trainer = Trainer(pod, saved)
         await self._bind(pod, NODES[trainer.token % 2])  # a conflict for a pod of an earlier test
-        assert pod["metadata"]["namespace"] in self.passed, (
-            "a slice is asked for before the pre-flight passed"
-        )
+        assert (meta["namespace"], run) in self.passed, "a slice is asked for before the pre-flight passed"
         await web.TCPSite(self._runner, trainer.address, PORT).start()
         await self._status(pod, "Running", {"running": {"startedAt": _now()}}, trainer.address)
         self.trainers[pod["metadata"]["uid"]] = trainer
