@@ -18,6 +18,7 @@ from vistrain_trainer.errors import BadInput
 if TYPE_CHECKING:
     from vistrain_trainer.detectors.group import DetectorGroup, Overrides
     from vistrain_trainer.detectors.stored import StoredDetector
+    from vistrain_trainer.engine.volumes import Volumes
 
 
 class Merging(StrEnum):
@@ -87,6 +88,16 @@ def open_group(
     for note in machine.notes:
         typer.echo(note.replace("training on", "running on"), err=True)
     return DetectorGroup(members, machine.device, overrides, method.value), members
+
+
+def volumes_of(member: StoredDetector, folders: dict[str, Path]) -> Volumes:
+    """Where the claims of a detector's manifest are, and what its run shares with others."""
+    from vistrain_trainer.engine.prepared import shared_by
+    from vistrain_trainer.engine.volumes import Volumes
+
+    spec = member.manifest.spec
+    shared = folders.get(spec.checkpoint.volume.claim_name) or shared_by(member.given, spec.dataset)
+    return Volumes(folders, in_pod=False, shared=shared)
 
 
 def label(members: Sequence[StoredDetector]) -> str:

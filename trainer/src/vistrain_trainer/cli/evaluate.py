@@ -48,7 +48,6 @@ def evaluate(
         folders = read_volumes(volumes or [])
         from vistrain_trainer.detectors.detection_data import read_split
         from vistrain_trainer.detectors.group import Overrides
-        from vistrain_trainer.engine.volumes import Volumes
         from vistrain_trainer.evaluation.artifact import FILE, refuse_other_content
         from vistrain_trainer.evaluation.examination import examine
 
@@ -57,7 +56,9 @@ def evaluate(
         target = output or Path("evaluations") / f"{named.label(members)}-{split.value}"
         named.require_no_run_folder(target)
         refuse_other_content(target, FILE)  # before the work, not after it
-        data = read_split(members[0].manifest.spec.dataset, split.value, Volumes(folders, in_pod=False))
+        data = read_split(
+            members[0].manifest.spec.dataset, split.value, named.volumes_of(members[0], folders)
+        )
         with named.progress("evaluating", len(data.images) * len(members)) as advance:
             found = group.find(data, advance)
         examined = examine(data, found, group.judged(split.value))

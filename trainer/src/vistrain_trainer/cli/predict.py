@@ -110,7 +110,6 @@ def _source(
         assert images is not None
         return ImageFolder(images), tuple(range(1, len(first.classes) + 1)), None
     from vistrain_trainer.detectors.detection_data import read_split
-    from vistrain_trainer.engine.volumes import Volumes
 
-    data = read_split(first.manifest.spec.dataset, split.value, Volumes(folders, in_pod=False))
+    data = read_split(first.manifest.spec.dataset, split.value, named.volumes_of(first, folders))
     return data, data.category_ids, data.raw if with_truth else None

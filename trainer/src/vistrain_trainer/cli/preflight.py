@@ -54,7 +54,8 @@ def preflight(
     try:
         folders, named = read_volumes(volumes or []), read_folders("--run", runs or [])
         manifest, more = resolve(read_manifest(file), named, output)
-        errors, warnings, end = look(manifest, output, Volumes(folders | more, in_pod=pod.in_pod), pod)
+        known = Volumes(folders | more, in_pod=pod.in_pod, shared=output.resolve().parent)
+        errors, warnings, end = look(manifest, output, known, pod)
     except Exception as error:
         end = explain(error)
         if end.expected:

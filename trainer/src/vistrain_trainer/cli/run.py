@@ -61,7 +61,7 @@ def run(
         raise typer.Exit(int(error.exit_code)) from None
     options = RunOptions(
         output=output,
-        volumes=Volumes(folders | more, in_pod=pod.in_pod),
+        volumes=Volumes(folders | more, in_pod=pod.in_pod, shared=output.resolve().parent),
         device=device,
         log_every=log_every,
         port=port,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ import torch
 from torch import Tensor
 
 from vistrain_api.augmentation import Augmentation
-from vistrain_api.dataset import DetectionDataset, DetectionSplit
+from vistrain_api.dataset import DetectionDataset
 from vistrain_api.detector import DetectorTrainingSpec
 from vistrain_api.model import InputSize
 from vistrain_trainer.data import admission, preparation
@@ -23,7 +22,7 @@ from vistrain_trainer.data.fitted import FittedImages
 from vistrain_trainer.data.loader import BatchIterator, TrainingBatch, training_batches
 from vistrain_trainer.data.samples import TrainingSamples
 from vistrain_trainer.data.stream import Heights, SampleStream
-from vistrain_trainer.data.volume_manifests import VolumeManifests
+from vistrain_trainer.engine.data_files import SplitFiles, data_files
 from vistrain_trainer.engine.task import TaskContext
 from vistrain_trainer.engine.volumes import Volumes
 from vistrain_trainer.errors import BadInput
@@ -117,12 +116,9 @@ class DetectionData:
                 that of the data, pictures are held back or of two splits, or the cache does not fit.
         """
         dataset = spec.dataset
-        root = _root(dataset, context.volumes)
-        stated = {"train": dataset.train, "validation": dataset.validation, "test": dataset.test}
-        self._splits = {
-            name: _split(dataset, split, root, name) for name, split in stated.items() if split is not None
-        }
-        self._manifests = _manifests(dataset, context.volumes)
+        files = data_files(dataset, context.volumes)
+        self._splits = {name: _read(dataset, split) for name, split in files.splits.items()}
+        self._manifests = files.manifests
         if not context.begun:
             for fault in admission.faults(dataset.classes, self._splits, self._manifests):
                 raise fault
@@ -145,7 +141,8 @@ class DetectionData:
         self._cache = ImageCache(dataset, spec.resources, context.cache_folder, context.note)
         # The test split is read once, at the end.
         self._cache.open(
-            root, [(dataset.train.images, self.train), (dataset.validation.images, self.validation)]
+            files.root,
+            [(files.splits[name].folder, fitted[name]) for name in ("train", "validation")],
         )
         self._samples = TrainingSamples(self.train, settings(spec.augmentation), spec.schedule.seed)
         self._workers = dataset.loader.workers
@@ -186,17 +183,17 @@ def read_split(dataset: DetectionDataset, name: str, volumes: Volumes) -> CocoDe
         BadInput: there is no such split; a volume, file, image, class or count is not as stated, or the order
             of the classes is not that of the data.
     """
-    splits = {"train": dataset.train, "validation": dataset.validation, "test": dataset.test}
-    split = splits.get(name)
-    if split is None:
+    files = data_files(dataset, volumes)
+    if name not in files.splits:
+        known = name in {"train", "validation", "test"}
         raise BadInput(
             field="--split",
             value=name,
-            problem=f"the manifest states no spec.dataset.{name}" if name in splits else "unknown",
-            remedy=f"Say one of {', '.join(key for key, value in splits.items() if value is not None)}",
+            problem=f"the manifest states no spec.dataset.{name}" if known else "unknown",
+            remedy=f"Say one of {', '.join(files.splits)}",
         )
-    read = _split(dataset, split, _root(dataset, volumes), name)
-    fault = admission.order_fault(dataset.classes, read, _manifests(dataset, volumes))
+    read = _read(dataset, files.splits[name])
+    fault = admission.order_fault(dataset.classes, read, files.manifests)
     if fault is not None:
         raise fault
     return read
@@ -219,24 +216,7 @@ def settings(augmentation: Augmentation) -> AugmentationSettings:
     )
 
 
-def _root(dataset: DetectionDataset, volumes: Volumes) -> Path:
-    volume = dataset.volume
-    return volumes.folder(volume.claim_name, "spec.dataset.volume.claimName", volume.sub_path)
-
-
-def _manifests(dataset: DetectionDataset, volumes: Volumes) -> VolumeManifests:
-    whole = volumes.folder(dataset.volume.claim_name, "spec.dataset.volume.claimName")
-    return VolumeManifests(whole, _root(dataset, volumes))
-
-
-def _split(dataset: DetectionDataset, split: DetectionSplit, root: Path, name: str) -> CocoDetection:
-    read = CocoDetection(
-        root / split.annotations,
-        root / split.images,
-        dataset.classes,
-        expect_images=split.expect_images,
-        expect_annotations=split.expect_annotations,
-        field=f"spec.dataset.{name}",
-    )
+def _read(dataset: DetectionDataset, files: SplitFiles) -> CocoDetection:
+    read = files.read(dataset)
     read.verify_images()
     return read

@@ -87,12 +87,12 @@ def _annotations(case: RunCase) -> Iterator[Finding]:
         other = next((key for key, digest in recorded.items() if digest == split.digest), None)
         yield Finding(
             severity="error",
-            field=f"spec.dataset.{name}.annotations",
+            field=f"{case.data.files.splits[name].field}.annotations",
             symptom=f"Going on is refused: the annotations of {name} are not those that the run began with",
-            cause=f"{case.data.stated_splits[name].annotations} now has the annotations that were {other} "
+            cause=f"{case.data.files.splits[name].stated} now has the annotations that were {other} "
             "then: the files have changed places"
             if other
-            else f"{case.data.stated_splits[name].annotations} was changed since",
+            else f"{case.data.files.splits[name].stated} was changed since",
             remedy=f"Restore the file, then go on: {again(case.run)}",
         )
 

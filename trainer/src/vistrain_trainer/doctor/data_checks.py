@@ -25,11 +25,12 @@ def _readable(case: ManifestCase) -> Iterator[Finding]:
 
 def _info(case: ManifestCase) -> Iterator[Finding]:
     for name in case.readable():
-        path = case.data_root / case.stated_splits[name].annotations
-        if "info" not in read_document(path, f"spec.dataset.{name}.annotations"):
+        split = case.files.splits[name]
+        path = split.annotations
+        if "info" not in read_document(path, f"{split.field}.annotations"):
             yield Finding(
                 severity="note",
-                field=f"spec.dataset.{name}.annotations",
+                field=f"{split.field}.annotations",
                 symptom="Evaluation with pycocotools ends with KeyError: 'info'. Vistrain's own does not.",
                 cause=f"{path} has no `info`, which pycocotools copies without asking",
                 remedy='Add "info": {} to the file if other programs are to read it',
@@ -42,16 +43,17 @@ def _images(case: ManifestCase) -> Iterator[Finding]:
         if not missing:
             continue
         first = missing[0]
-        field, stated = f"spec.dataset.{name}.images", case.stated_splits[name].images
-        found = _folder_of(split.images[first].file_name, case.data_root)
+        stated = case.files.splits[name]
+        field = stated.images_field
+        found = _folder_of(split.images[first].file_name, case.files.root)
         yield Finding(
             severity="error",
             field=field,
             symptom=f"{len(missing)} of {len(split)} images of {name} are not there, such as "
             f"{split.image_path(first)}",
-            cause=f"The file names in {case.stated_splits[name].annotations} are relative to `{stated}`, and "
+            cause=f"The file names in {stated.stated} are relative to `{stated.folder or stated.images}`, and "
             + (f"the image lies under `{found}`" if found else "no folder of the data set has the image"),
-            remedy=f"Set {field}: {found}" if found else f"Copy the images to {case.data_root / stated}",
+            remedy=f"Set {field}: {found}" if found else f"Copy the images to {stated.images}",
         )
 
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from vistrain_api.dataset import DetectionSplit
 from vistrain_api.detector import DetectorTraining
 from vistrain_api.initialization import CheckpointRef
 from vistrain_trainer.data.coco import CocoDetection
-from vistrain_trainer.data.volume_manifests import VolumeManifests
 from vistrain_trainer.doctor.finding import Unseen
 from vistrain_trainer.engine import source_run
+from vistrain_trainer.engine.data_files import DataFiles, SplitFiles, data_files
+from vistrain_trainer.engine.prepared import NotPrepared, shared_by
 from vistrain_trainer.engine.volumes import Volumes
 from vistrain_trainer.errors import BadInput
 
@@ -41,17 +41,22 @@ class ManifestCase:
         return Volumes(self.folders, in_pod=False).folder(name, at, sub_path)
 
     @cached_property
-    def data_root(self) -> Path:
-        """The folder that the data set's paths are relative to. Raises Unseen, BadInput."""
-        volume = self.manifest.spec.dataset.volume
-        return self.claim(volume.claim_name, "spec.dataset.volume.claimName", volume.sub_path)
+    def files(self) -> DataFiles:
+        """Where the data set's files are. Raises Unseen, BadInput."""
+        dataset = self.manifest.spec.dataset
+        self.claim(dataset.volume.claim_name, "spec.dataset.volume.claimName")
+        if self.volumes is not None:
+            return data_files(dataset, self.volumes)
+        try:
+            return data_files(dataset, Volumes(self.folders, in_pod=False, shared=self._shared()))
+        except NotPrepared as error:  # before a start it is made, so nothing is wrong
+            raise Unseen(f"{error.problem}; `vistrain prepare manifest` makes it") from error
 
-    @cached_property
-    def data_manifests(self) -> VolumeManifests:
-        """The manifests on the data set's volume. Raises Unseen, BadInput."""
-        volume = self.manifest.spec.dataset.volume
-        whole = self.claim(volume.claim_name, "spec.dataset.volume.claimName")
-        return VolumeManifests(whole, self.data_root)
+    def _shared(self) -> Path:
+        """The folder that run folders lie in."""
+        if self.folder is not None:
+            return shared_by(self.folder, self.manifest.spec.dataset)
+        return self.folders.get(self.manifest.spec.checkpoint.volume.claim_name, Path("runs"))
 
     @property
     def run_folder(self) -> Path:
@@ -82,18 +87,10 @@ class ManifestCase:
         at = "spec.initialization.checkpoint.volume.claimName"
         return self.claim(checkpoint.volume.claim_name, at) / checkpoint.path
 
-    @property
-    def stated_splits(self) -> dict[str, DetectionSplit]:
-        """The manifest's splits by name."""
-        dataset = self.manifest.spec.dataset
-        stated = {"train": dataset.train, "validation": dataset.validation, "test": dataset.test}
-        return {name: split for name, split in stated.items() if split is not None}
-
     @cached_property
     def splits(self) -> dict[str, CocoDetection | BadInput]:
         """Each split as the trainer reads it, or what the trainer says of it. Raises Unseen, BadInput."""
-        root = self.data_root
-        return {name: self._read(root, name, split) for name, split in self.stated_splits.items()}
+        return {name: self._read(split) for name, split in self.files.splits.items()}
 
     def readable(self) -> dict[str, CocoDetection]:
         """The splits that the trainer accepts. Raises Unseen; nothing when the volume's folder is wrong."""
@@ -102,15 +99,8 @@ class ManifestCase:
         except BadInput:  # the check `data` tells
             return {}
 
-    def _read(self, root: Path, name: str, split: DetectionSplit) -> CocoDetection | BadInput:
+    def _read(self, split: SplitFiles) -> CocoDetection | BadInput:
         try:
-            return CocoDetection(
-                root / split.annotations,
-                root / split.images,
-                self.manifest.spec.dataset.classes,
-                expect_images=split.expect_images,
-                expect_annotations=split.expect_annotations,
-                field=f"spec.dataset.{name}",
-            )
+            return split.read(self.manifest.spec.dataset)
         except BadInput as error:
             return error

@@ -19,9 +19,9 @@ def _usable(case: ManifestCase) -> tuple[dict[str, CocoDetection], VolumeManifes
     """The splits, with the manifests of their volume; without where one is faulty, which `prepared` tells."""
     splits = case.readable()
     try:
-        manifests = case.data_manifests if splits else None
+        manifests = case.files.manifests if splits else None
         for split in splits.values():
-            case.data_manifests.beside(split.annotations)
+            case.files.manifests.beside(split.annotations)
     except BadInput:
         return splits, None
     return splits, manifests
@@ -51,7 +51,7 @@ def _class_order(case: ManifestCase) -> Iterator[Finding]:
                 severity="warning",
                 field="spec.dataset.classes",
                 symptom="The weights number the classes otherwise than the annotation file's ids do",
-                cause=f"{case.stated_splits[name].annotations} has the order {list(order)}, the manifest "
+                cause=f"{case.files.splits[name].stated} has the order {list(order)}, the manifest "
                 f"{list(classes)}",
                 remedy="Nothing, if this order is meant: names are matched. Else list the classes in the "
                 "file's order",
@@ -73,18 +73,18 @@ def _reserve(case: ManifestCase) -> Iterator[Finding]:
 def _prepared(case: ManifestCase) -> Iterator[Finding]:
     for name, split in case.readable().items():
         try:
-            beside = case.data_manifests.beside(split.annotations)
+            beside = case.files.manifests.beside(split.annotations)
         except BadInput as fault:
             yield _told(case, fault)
             return
-        if beside is None or case.data_manifests.state(split.annotations) != "changed":
+        if beside is None or case.files.manifests.state(split.annotations) != "changed":
             continue
         prepared = beside.manifest.splits.get(split.annotations.stem)
         was = "" if prepared is None else f", of {_size(prepared.counts.images, prepared.counts.annotations)}"
         yield Finding(
             severity="warning",
-            field=f"spec.dataset.{name}.annotations",
-            symptom=f"{case.stated_splits[name].annotations} is not the file that was prepared: the command "
+            field=f"{case.files.splits[name].field}.annotations",
+            symptom=f"{case.files.splits[name].stated} is not the file that was prepared: the command "
             f"in {beside.path} does not make it again",
             cause=f"It was changed since{was}; now it is of {_size(len(split), split.annotation_count)}",
             remedy="Prepare the data set again, or keep a file of your own beside the prepared one, under "
@@ -113,7 +113,7 @@ def _splits(case: ManifestCase) -> Iterator[Finding]:
             symptom=f"{len(shared)} of {len(validation)} validation images are trained on: metrics look "
             "better than they are",
             cause="train and validation name the same annotation file"
-            if case.stated_splits["train"].annotations == case.stated_splits["validation"].annotations
+            if train.annotations == validation.annotations
             else f"train and validation list the same images, such as {min(shared)}",
             remedy="Name an annotation file of images that are not trained on",
         )
@@ -123,8 +123,8 @@ def _splits(case: ManifestCase) -> Iterator[Finding]:
             field=field,
             symptom=f"Fewer images are trained on ({len(train)}) than judged on ({len(validation)})",
             cause="The annotation files of train and validation have most likely changed places: "
-            f"train is {case.stated_splits['train'].annotations}, validation "
-            f"{case.stated_splits['validation'].annotations}",
+            f"train is {case.files.splits['train'].stated}, validation "
+            f"{case.files.splits['validation'].stated}",
             remedy="Exchange spec.dataset.train and spec.dataset.validation; state expectImages in both, and "
             "a wrong file is refused",
         )

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from vistrain_api.dataset import DetectionSplit
 from vistrain_api.digest import deciding
 from vistrain_api.initialization import CheckpointRef, Weights, WeightsFile
 from vistrain_api.manifest import ManifestError, load
@@ -141,9 +142,9 @@ def _resume(case: ManifestCase) -> Iterator[Finding]:
     changed = [path for path in differences(old, new) if path.split(".")[0] in deciding(new)]
     if not changed:
         return
-    was = (old.dataset.train.annotations, old.dataset.validation.annotations)
-    present = (new.dataset.train.annotations, new.dataset.validation.annotations)
-    swapped = present != was and present == was[::-1]
+    was = (old.dataset.train, old.dataset.validation)
+    present = (new.dataset.train, new.dataset.validation)
+    swapped = None not in was and _annotations(present) == _annotations(was[::-1]) != _annotations(was)
     yield Finding(
         severity="error",
         field="spec.dataset.train.annotations" if swapped else f"spec.{changed[0]}",
@@ -153,6 +154,10 @@ def _resume(case: ManifestCase) -> Iterator[Finding]:
         else f"It began with other values of {', '.join(f'spec.{path}' for path in changed[:5])}",
         remedy="Restore what changed, or begin a new run under another spec.checkpoint.path or --output",
     )
+
+
+def _annotations(splits: tuple[DetectionSplit | None, ...]) -> list[str | None]:
+    return [None if split is None else split.annotations for split in splits]
 
 
 CHECKS = (

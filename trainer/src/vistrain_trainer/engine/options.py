@@ -60,5 +60,4 @@ class RunOptions:
     @property
     def cache_folder(self) -> Path:
         """Where runs keep what other runs of the same data may use: on the checkpoint volume, beside them."""
-        parent = Path(protocol.CHECKPOINT_ROOT) if self.pod.in_pod else self.output.resolve().parent
-        return parent / ".vistrain-cache"
+        return self.volumes.shared / ".vistrain-cache"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from vistrain_api.protocol import DATA_ROOT
+from vistrain_api.protocol import CHECKPOINT_ROOT, DATA_ROOT
 from vistrain_trainer.errors import BadInput
 
 
@@ -15,9 +15,18 @@ class Volumes:
     In a pod a claim without a mapping is at DATA_ROOT/<claim>.
     """
 
-    def __init__(self, folders: Mapping[str, Path], *, in_pod: bool) -> None:
+    def __init__(self, folders: Mapping[str, Path], *, in_pod: bool, shared: Path | None = None) -> None:
+        """Name the folders.
+
+        Args:
+            folders: folder by claim.
+            in_pod: whether claims are mounted where the operator has them.
+            shared: in a process, the folder that run folders lie in. [default: runs]
+        """
         self._folders = dict(folders)
         self._in_pod = in_pod
+        self.shared = Path(CHECKPOINT_ROOT) if in_pod else shared or Path("runs")
+        """Holds what runs share, beside their folders: on the checkpoint volume."""
 
     def folder(self, claim: str, field: str, sub_path: str | None = None) -> Path:
         """The folder of `sub_path` in a claim; `field` is the manifest's field that names the claim.
