@@ -51,7 +51,7 @@ def _images(case: ManifestCase) -> Iterator[Finding]:
             field=field,
             symptom=f"{len(missing)} of {len(split)} images of {name} are not there, such as "
             f"{split.image_path(first)}",
-            cause=f"The file names in {stated.stated} are relative to `{stated.folder or stated.images}`, and "
+            cause=f"File names in {stated.stated} are relative to `{stated.folder or stated.images}`, and "
             + (f"the image lies under `{found}`" if found else "no folder of the data set has the image"),
             remedy=f"Set {field}: {found}" if found else f"Copy the images to {stated.images}",
         )
