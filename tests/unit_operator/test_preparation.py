@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from vistrain_api import protocol
 from vistrain_api.digest import preparation_digest
 from vistrain_api.manifest import parse
 from vistrain_operator import objects, timestamps
+from vistrain_operator.decide import decide
 
 MADE = "train: 12 images, 30 boxes; validation: 4 images, 9 boxes"
 
@@ -225,6 +227,20 @@ def test_the_run_that_made_it_fails_and_it_goes_on_for_the_other() -> None:
     team.ending(0).ends()
     assert team.status("b")["phase"] == "Succeeded"
     assert team.commons.preparations_made == 1
+
+
+def test_a_run_that_is_over_lets_the_pods_of_others_be() -> None:
+    """It may hear of a pod before it hears of the pod's Job."""
+    team = begun("a").ending(0).ends()
+    team.add("b")
+    team.hang()
+    team.until("another pod", lambda: team.pod() and team.maker() == "b")
+    cluster = team.clusters["a"]
+    seen = cluster.observe()
+    assert seen is not None
+    assert seen.pods
+    decision = decide(replace(seen, jobs=tuple(j for j in seen.jobs if not objects.errand(j))))
+    assert not decision.actions
 
 
 # What refuses, fails and disturbs

@@ -181,6 +181,6 @@ def stop_stray(draft: Draft, *, keep: str | None) -> None:
             draft.act(DeleteJob(objects.name(job), objects.uid(job), "Background"))
     jobs = {objects.uid(j) for j in (*draft.observed.jobs, *draft.errand_jobs)}
     for pod in (*draft.observed.pods, *draft.errand_pods):
-        orphan = objects.controller_uid(pod) not in jobs
+        orphan = objects.controller_uid(pod) not in jobs and not draft.serves_others(pod)
         if orphan and not objects.pod_terminal(pod) and objects.deletion(pod) is None:
             draft.act(DeletePod(objects.name(pod), objects.uid(pod)))

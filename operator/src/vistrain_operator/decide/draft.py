@@ -124,7 +124,7 @@ class Draft:
 
     def live_errand_pods(self) -> list[Object]:
         """Pods of errands that may still run, those left aside that serve another run."""
-        return [p for p in self._live(self.errand_pods) if not self._serves_others(p)]
+        return [p for p in self._live(self.errand_pods) if not self.serves_others(p)]
 
     def _live(self, pods: Iterable[Object]) -> list[Object]:
         o = self.observed
@@ -142,9 +142,9 @@ class Draft:
         """Jobs of errands that may still make a pod or have a live one, those left aside that serve another
         run."""
         fertile = self._fertile(self.errand_jobs, self.errand_pods)
-        return [j for j in fertile if not self._serves_others(j)]
+        return [j for j in fertile if not self.serves_others(j)]
 
-    def _serves_others(self, obj: Object) -> bool:
+    def serves_others(self, obj: Object) -> bool:
         """Whether a Job or pod of an errand is not this run's to stop: another made it, or needs it too."""
         made_here = objects.label(obj, protocol.LABEL_RUN_UID) == self.uid
         return objects.errand(obj) == "preparation" and not (made_here and not self.observed.sharers)
