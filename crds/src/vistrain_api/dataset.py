@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from vistrain_api.base import Contract, Rule, Unique, getattr_by_alias, not_supported
-from vistrain_api.preparation import Count, Preparation
+from vistrain_api.preparation import NUSCENES_CLASSES, Count, Preparation
 from vistrain_api.quantities import Memory
 from vistrain_api.volumes import DataVolumeRef, RelativePath
 
@@ -79,5 +79,11 @@ class DetectionDataset(Contract):
             holds=lambda m: m.test is None or m.prepare is None,
             field_path=".test",
             reason="FieldValueForbidden",
+        ),
+        Rule(
+            cel=f"!has(self.prepare) || self.classes.all(c, c in {list(NUSCENES_CLASSES)})",
+            message=f"classes: nuScenes is prepared with these: {', '.join(NUSCENES_CLASSES)}",
+            holds=lambda m: m.prepare is None or set(m.classes) <= set(NUSCENES_CLASSES),
+            field_path=".classes",
         ),
     )

@@ -13,6 +13,20 @@ Camera = Literal[
     "CAM_FRONT", "CAM_FRONT_RIGHT", "CAM_BACK_RIGHT", "CAM_BACK", "CAM_BACK_LEFT", "CAM_FRONT_LEFT"
 ]
 
+NUSCENES_CLASSES = (
+    "car",
+    "truck",
+    "bus",
+    "trailer",
+    "construction_vehicle",
+    "pedestrian",
+    "motorcycle",
+    "bicycle",
+    "traffic_cone",
+    "barrier",
+)
+"""The detection classes that nuScenes' categories are mapped to."""
+
 # A file of scene lists bears the suffix, so that a misspelt name is no file.
 SPLITS_PATTERN = r"^(official|custom-560-140|[^/.][^/]*(/[^/.][^/]*)*[.]json)$"
 VERSION_PATTERN = r"^v1[.]0-[a-z0-9]+(-[a-z0-9]+)*$"

@@ -254,6 +254,14 @@ _rule(
     {**_made, "spec.dataset.test": ...},
 )
 _rule(
+    "spec.dataset",
+    "classes: nuScenes is prepared with these: car, truck, bus, trailer, construction_vehicle, pedestrian,"
+    " motorcycle, bicycle, traffic_cone, barrier",
+    ".classes",
+    {**_made, "spec.dataset.classes": ["car", "trcuk"]},
+    {**_made, "spec.dataset.classes": ["vehicle.car"]},
+)
+_rule(
     "spec.dataset.prepare",
     "test: the official splits have no test split with annotations: remove the field",
     ".test",

@@ -7,7 +7,7 @@ import sys
 
 def main() -> None:
     """Entry point. What runs in a pod takes stop requests before anything slow is imported."""
-    if sys.argv[1:2] in (["run"], ["preflight"]):
+    if sys.argv[1:2] in (["run"], ["preflight"]) or sys.argv[1:3] == ["prepare", "manifest"]:
         from vistrain_trainer.engine import signals
 
         signals.install()

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from vistrain_api import protocol
 from vistrain_api.detector import DetectorTraining
 from vistrain_api.manifest import ManifestError, parse, read_yaml
+from vistrain_trainer.engine.options import PodEnvironment
 from vistrain_trainer.errors import BadInput
 
 _MAPPINGS = {"--volume": ("CLAIM", "driving-world=data"), "--run": ("NAME", "earlier=runs/earlier")}
@@ -57,6 +59,14 @@ def read_folders(option: str, mappings: Sequence[str]) -> dict[str, Path]:
             )
         folders[name] = Path(folder)
     return folders
+
+
+def default_output(manifest: DetectorTraining, folders: dict[str, Path], pod: PodEnvironment) -> Path:
+    """The run folder where a command names none."""
+    name = manifest.spec.checkpoint.path or manifest.metadata.name
+    if pod.in_pod:
+        return Path(protocol.CHECKPOINT_ROOT, name)
+    return folders.get(manifest.spec.checkpoint.volume.claim_name, Path("runs")) / name
 
 
 def _apply(value: Any, setting: str) -> None:

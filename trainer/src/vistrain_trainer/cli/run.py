@@ -11,7 +11,7 @@ import typer
 from vistrain_api import protocol
 from vistrain_api.detector import DetectorTraining
 from vistrain_api.failures import FailureClass
-from vistrain_trainer.cli.manifests import read_folders, read_manifest, read_volumes
+from vistrain_trainer.cli.manifests import default_output, read_folders, read_manifest, read_volumes
 from vistrain_trainer.cli.options import RunMappings, VolumeMappings
 from vistrain_trainer.engine.options import PodEnvironment, RunOptions
 from vistrain_trainer.engine.source_run import resolve
@@ -54,7 +54,7 @@ def run(
     try:
         manifest = read_manifest(file, settings or [])
         folders = read_volumes(volumes or [])
-        output = output or _default_output(manifest, folders, pod)
+        output = output or default_output(manifest, folders, pod)
         manifest, more = resolve(manifest, read_folders("--run", runs or []), output)
     except BadInput as error:
         _refuse(error, pod)
@@ -97,13 +97,6 @@ def _look_first(manifest: DetectorTraining, options: RunOptions) -> None:
         typer.echo(f"error: {fault}", err=True)
     if end.exit_code:
         raise typer.Exit(int(end.exit_code))
-
-
-def _default_output(manifest: DetectorTraining, folders: dict[str, Path], pod: PodEnvironment) -> Path:
-    name = manifest.spec.checkpoint.path or manifest.metadata.name
-    if pod.in_pod:
-        return Path(protocol.CHECKPOINT_ROOT, name)
-    return folders.get(manifest.spec.checkpoint.volume.claim_name, Path("runs")) / name
 
 
 def _refuse(error: BadInput, pod: PodEnvironment) -> None:

@@ -5,13 +5,14 @@ This module imports nothing heavy: its handlers stand before torch is imported, 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
 
@@ -57,6 +58,17 @@ def defer(on_request: Callable[[], None] | None = None) -> None:
     """From now on requests wait for the engine to see them."""
     request.on_request = on_request
     request.deferred = True
+
+
+@contextlib.contextmanager
+def heeded() -> Iterator[None]:
+    """Requests wait, inside, for whoever asks `request`; one that nobody saw raises Interrupted at the end."""
+    before, request.deferred = request.deferred, True
+    try:
+        yield
+    finally:
+        request.deferred = before
+    request.raise_if_requested()
 
 
 def watch_grace(last_words: Callable[[], None]) -> None:
