@@ -60,15 +60,13 @@ def site() -> Site:
             objects.claim("driving-world", "1Gi", ["ReadWriteMany"]),
             objects.claim("checkpoints", "5Gi", ["ReadWriteMany"]),
         )
-        _make_data(found)
+        make_data(found, "make-data", ["prepare", "synthetic", "--out", "/data/tiny", *WORLD])
     return found
 
 
-def _make_data(site: Site) -> None:
+def make_data(site: Site, name: str, args: list[str]) -> None:
     """Data enters the volume by a Job, as a user's would; a Job that is done is not run again."""
-    name = "make-data"
     if site.kubectl.find("job", name) is None:
-        args = ["prepare", "synthetic", "--out", "/data/tiny", *WORLD]
         site.kubectl.run("apply", "-f", "-", stdin=json.dumps(site.job(name, args)))
 
     def complete() -> bool:
