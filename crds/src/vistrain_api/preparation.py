@@ -27,8 +27,9 @@ NUSCENES_CLASSES = (
 )
 """The detection classes that nuScenes' categories are mapped to."""
 
-# A file of scene lists bears the suffix, so that a misspelt name is no file.
-SPLITS_PATTERN = r"^(official|custom-560-140|[^/.][^/]*(/[^/.][^/]*)*[.]json)$"
+# A file of scene lists bears one of these suffixes, so that a misspelt name is no file.
+SPLITS_FILES = (".json", ".yaml", ".yml")
+SPLITS_PATTERN = r"^(official|custom-560-140|[^/.][^/]*(/[^/.][^/]*)*[.](json|ya?ml))$"
 VERSION_PATTERN = r"^v1[.]0-[a-z0-9]+(-[a-z0-9]+)*$"
 
 
@@ -47,7 +48,7 @@ class NuScenesPreparation(Contract):
     """Cameras; their order is of no matter."""
     splits: Annotated[str, Field(max_length=512, pattern=SPLITS_PATTERN)] = "official"
     """Which scenes are in which split: official, custom-560-140 (official train cut in two, official val held
-    back as test), or a .json file on the volume."""
+    back as test), or a .json or .yaml file on the volume."""
     sweeps: bool = False
     """Whether the pictures between keyframes are taken too, with interpolated boxes."""
     visibility: Annotated[list[Annotated[int, Field(ge=1, le=4)]], Field(max_length=4), *Unique] = Field(

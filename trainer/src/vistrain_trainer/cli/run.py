@@ -16,7 +16,7 @@ from vistrain_trainer.cli.options import RunMappings, VolumeMappings
 from vistrain_trainer.engine.options import PodEnvironment, RunOptions
 from vistrain_trainer.engine.source_run import resolve
 from vistrain_trainer.engine.volumes import Volumes
-from vistrain_trainer.errors import BadInput
+from vistrain_trainer.errors import BadInput, StorageFault
 
 
 def run(
@@ -68,7 +68,8 @@ def run(
         report=report,
         pod=pod,
     )
-    if not pod.in_pod:  # there it was done before, in a pod without a slice
+    if not pod.in_pod:  # there it was done before, in pods without a slice
+        _prepare_first(manifest, options, as_json)
         _look_first(manifest, options)
     from vistrain_trainer.engine.run import run as run_attempt
 
@@ -81,12 +82,28 @@ def run(
     raise typer.Exit(code)
 
 
+def _prepare_first(manifest: DetectorTraining, options: RunOptions, as_json: bool) -> None:
+    """Make the data set that the manifest asks for of raw data; end the process where it cannot be made."""
+    if manifest.spec.dataset.prepare is None or (options.output / "result.json").is_file():
+        return
+    from vistrain_trainer.data.cli.manifest import prepare_first
+    from vistrain_trainer.engine import signals
+    from vistrain_trainer.engine.failures import explain
+
+    try:
+        prepare_first(manifest, options.volumes, as_lines=as_json)
+    except signals.Interrupted:
+        raise typer.Exit(int(protocol.ExitCode.STOPPED)) from None
+    except (BadInput, StorageFault, OSError) as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(int(explain(error).exit_code)) from None
+
+
 def _look_first(manifest: DetectorTraining, options: RunOptions) -> None:
     """End the process where the run could not start; a run that has begun is not looked at again."""
     from vistrain_trainer.cli.preflight import look
     from vistrain_trainer.doctor.preflight import begun
     from vistrain_trainer.engine.failures import explain
-    from vistrain_trainer.errors import StorageFault
 
     if begun(options.output):
         return

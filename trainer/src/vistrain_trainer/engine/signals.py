@@ -62,7 +62,7 @@ def defer(on_request: Callable[[], None] | None = None) -> None:
 
 @contextlib.contextmanager
 def heeded() -> Iterator[None]:
-    """Requests wait, inside, for whoever asks `request`; one that nobody saw raises Interrupted at the end."""
+    """Inside, requests wait for whoever asks `request`; one that nobody saw raises Interrupted at the end."""
     before, request.deferred = request.deferred, True
     try:
         yield

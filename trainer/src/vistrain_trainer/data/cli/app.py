@@ -7,6 +7,7 @@ import typer
 from vistrain_trainer.data.cli.check import check
 from vistrain_trainer.data.cli.convert import convert
 from vistrain_trainer.data.cli.detections import detections
+from vistrain_trainer.data.cli.manifest import manifest
 from vistrain_trainer.data.cli.nuscenes import nuscenes
 from vistrain_trainer.data.cli.rebalance import rebalance
 from vistrain_trainer.data.cli.stats import stats
@@ -22,6 +23,7 @@ def prepare() -> None:
 
 app.command()(synthetic)
 app.command()(nuscenes)
+app.command()(manifest)
 app.command()(check)
 app.command()(detections)
 app.command()(convert)
