@@ -20,6 +20,7 @@ from vistrain_api.detector import DetectorTrainingSpec
 from vistrain_api.manifest import load
 from vistrain_trainer.data.classes import PRESETS
 from vistrain_trainer.data.synthetic import SyntheticOptions, make_synthetic
+from vistrain_trainer.data.world.release import ReleaseOptions, write_release
 from vistrain_trainer.detectors.yolox_model import YoloxModel, part_of
 from vistrain_trainer.engine.checkpoint import open_checkpoint
 
@@ -148,6 +149,7 @@ TABLE: dict[str, dict[str, Any]] = {
         "workers": 4,
     },
 }
+TABLE["yolox-l-from-raw-nuscenes"] = TABLE["yolox-l-run"]  # but for where its data come from
 RECIPES = sorted(TABLE)
 
 
@@ -232,6 +234,7 @@ def test_parameters_by_part():
 # Reduced: epochs, then input size. With heights of 736 to 1056 a narrow picture keeps the work small.
 REDUCED = {
     "yolox-l-run": (12, 64, 96),
+    "yolox-l-from-raw-nuscenes": (12, 64, 96),
     "yolox-l-two-phase": (5, 320, 32),
     "yolox-l-head-only": (12, 64, 96),
     "yolox-l-clean": (4, 64, 96),
@@ -255,6 +258,25 @@ def volume(tmp_path_factory: pytest.TempPathFactory) -> Path:
             seed=1,
         )
         make_synthetic(options, root / f"front-{preset}")
+    return root
+
+
+@pytest.fixture(scope="module")
+def raw_volume(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The volume `nuscenes` with a raw release: 8 pictures to train on, 2 to validate on."""
+    root = tmp_path_factory.mktemp("raw") / "nuscenes"
+    options = ReleaseOptions(
+        version="v1.0-trainval",
+        scenes=5,
+        samples=2,
+        cameras=("CAM_FRONT",),
+        height=64,
+        width=96,
+        seed=1,
+        sensors="cameras",
+        dropped_keyframes=0,
+    )
+    write_release(options, root)
     return root
 
 
@@ -283,7 +305,7 @@ def formula(step: int, peak: float, ratio: float, total: int, warmup: int, flat:
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
-def test_runs_to_its_end_by_its_formulas(recipe, command, volume, weights, tmp_path):
+def test_runs_to_its_end_by_its_formulas(recipe, command, volume, raw_volume, weights, tmp_path):
     epochs, height, width = REDUCED[recipe]
     settings = {
         "model.yolox.variant": "nano",
@@ -296,7 +318,8 @@ def test_runs_to_its_end_by_its_formulas(recipe, command, volume, weights, tmp_p
     if recipe == "yolox-l-two-phase":
         settings["schedule.phases.0.epochs"] = 2
     arguments = ["run", "-f", str(EXAMPLES / f"{recipe}.yaml"), "--output", str(tmp_path / "run")]
-    arguments += ["--volume", f"nuscenes={volume}", "--volume", f"weights={weights}"]
+    data = raw_volume if recipe == "yolox-l-from-raw-nuscenes" else volume
+    arguments += ["--volume", f"nuscenes={data}", "--volume", f"weights={weights}"]
     for path, value in settings.items():
         arguments += ["--set", f"spec.{path}={value}"]
     assert command(*arguments, "--log-every", "1", "--port", "0") == 0

@@ -33,6 +33,7 @@ def vistrain(*arguments: object):
         ("checkpoint", "verify"),
         ("checkpoint", "diff"),
         ("prepare", "synthetic"),
+        ("prepare", "manifest"),
     ],
 )
 def test_help_shows_an_example(command):
