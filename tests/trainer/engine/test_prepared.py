@@ -91,6 +91,9 @@ def test_a_run_trains_on_it_and_the_commands_after_it_find_it(place, tmp_path):
     result = place.start("run", "--port", 0, "--device", "cpu")
     assert result.exit_code == 0, result.output
     assert (place.output / "evaluation" / "test").is_dir(), "the reserve is judged, once"
+    [recorded] = json.loads((place.output / "preparations.json").read_text())
+    assert recorded["path"] == f"prepared/{place.prepared.name}/coco/manifest.json"
+    assert recorded["splits"]["train"]["state"] == "as prepared"
     volume = ("--volume", f"raw={place.raw}")
     for split in ("train", "validation", "test"):
         target = tmp_path / f"evaluated-{split}"

@@ -83,7 +83,7 @@ def data_files(dataset: DetectionDataset, volumes: Volumes) -> DataFiles:
     root = volumes.folder(volume.claim_name, _VOLUME, volume.sub_path)
     if dataset.prepare is not None:
         folder = prepared.require(dataset, volumes.shared)
-        return DataFiles(root, _made(dataset.prepare, root, folder), (folder, folder))
+        return DataFiles(root, _made(dataset.prepare, root, folder), (volumes.shared, folder))
     stated = {"train": dataset.train, "validation": dataset.validation, "test": dataset.test}
     splits = {name: _stated(name, split, root) for name, split in stated.items() if split is not None}
     return DataFiles(root, splits, (volumes.folder(volume.claim_name, _VOLUME), root))
