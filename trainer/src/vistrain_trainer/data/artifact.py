@@ -85,15 +85,16 @@ class Making:
         Raises:
             OSError: the folder cannot be made.
         """
+        text = json.dumps(stamp).encode()
         try:
-            same = json.loads((self.now / _STAMP).read_bytes()) == stamp
-        except (OSError, ValueError):
+            same = (self.now / _STAMP).read_bytes() == text
+        except OSError:
             same = False
         if not same:
             shutil.rmtree(self.now, ignore_errors=True)
         self.now.mkdir(parents=True, exist_ok=True)
         self._clear(self.now)
-        write_file(self.now / _STAMP, json.dumps(stamp).encode())
+        write_file(self.now / _STAMP, text)
 
     def finish(self, manifest: DatasetManifest) -> None:
         """Write the manifest, bring everything to the disk and give the folder its name. Raises OSError."""
