@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shlex
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -14,7 +12,6 @@ from typing import Any
 
 from vistrain_trainer.data.digests import sha256_of
 from vistrain_trainer.data.manifest import (
-    MANIFEST,
     DatasetManifest,
     ImageSize,
     Pictures,
@@ -22,9 +19,8 @@ from vistrain_trainer.data.manifest import (
     Source,
     SplitRecord,
     digest_of,
-    encode,
-    read,
 )
+from vistrain_trainer.data.whole_folder import make_whole
 from vistrain_trainer.data.world.cameras import RIG, make_rig
 from vistrain_trainer.data.world.catalogue import KINDS
 from vistrain_trainer.data.world.coco import CocoSplit, write_scene
@@ -92,27 +88,11 @@ def make_synthetic(
     Raises:
         BadInput: the folder holds something else, or cannot be made.
     """
-    out = out.absolute()
-    made = _already_made(options, out)
-    if made is not None:
-        return made
-    partial = out.with_name(f".{out.name}.partial")
-    try:
-        shutil.rmtree(partial, ignore_errors=True)
-        (partial / "annotations").mkdir(parents=True)
-        manifest = _write(options, partial, advance)
-        partial.replace(out)
-    except OSError as error:
-        raise BadInput(
-            field="--out",
-            value=str(out),
-            problem=f"the dataset cannot be written: {error.strerror}",
-            remedy="give a folder that can be created, on a volume with room",
-        ) from error
-    return manifest
+    return make_whole(out, options.command(), lambda folder: _write(options, folder, advance))
 
 
 def _write(options: SyntheticOptions, folder: Path, advance: Callable[[], None]) -> DatasetManifest:
+    (folder / "annotations").mkdir()
     cameras = make_rig(options.cameras, options.height, options.width)
     validation = max(1, round(options.scenes * VALIDATION_SHARE))
     splits = {"train": CocoSplit(options.classes), "val": CocoSplit(options.classes)}
@@ -132,7 +112,7 @@ def _write(options: SyntheticOptions, folder: Path, advance: Callable[[], None])
         _flush(path)
         files[path.relative_to(folder).as_posix()] = sha256_of(path)
     of_pictures = digest_of(pictures)
-    manifest = DatasetManifest(
+    return DatasetManifest(
         format="coco",
         command=options.command(),
         version=version("vistrain-trainer"),
@@ -148,26 +128,6 @@ def _write(options: SyntheticOptions, folder: Path, advance: Callable[[], None])
         pictures=Pictures(mode="own", root=PICTURES, digest=of_pictures),
         files=files,
         digest=digest_of({**files, PICTURES: of_pictures}),
-    )
-    (folder / MANIFEST).write_bytes(encode(manifest))
-    _flush(folder / MANIFEST)
-    return manifest
-
-
-def _already_made(options: SyntheticOptions, out: Path) -> DatasetManifest | None:
-    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
-        return None
-    held = "something else"
-    with contextlib.suppress(BadInput):
-        made = read(out / MANIFEST)
-        if (made.command, made.version) == (options.command(), version("vistrain-trainer")):
-            return made
-        held = made.command
-    raise BadInput(
-        field="--out",
-        value=str(out),
-        problem=f"the folder holds {held}",
-        remedy="give a new folder, or remove this one first",
     )
 
 
