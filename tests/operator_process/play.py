@@ -124,7 +124,8 @@ async def operator(stage: Stage, folder: Path, kill: Callable[[int], bool]) -> A
 
     def after_write(number: int) -> None:
         if kill(number) and process is not None and process.returncode is None:
-            os.kill(process.pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # it died of the write before this one
+                os.kill(process.pid, signal.SIGKILL)
 
     async def run(kubeconfig: Path) -> None:
         nonlocal process

@@ -9,7 +9,17 @@ from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
-from operator_process.play import Event, Stage, delete_job, evict, operator, play, quiet, suspend_and_resume
+from operator_process.play import (
+    PATIENCE,
+    Event,
+    Stage,
+    delete_job,
+    evict,
+    operator,
+    play,
+    quiet,
+    suspend_and_resume,
+)
 from support.control_plane import ControlPlane
 from support.kubelet import TOTAL, Kubelet
 from vistrain_api.protocol import ExitCode
@@ -135,6 +145,9 @@ async def test_runs_share_a_preparation_though_no_operator_lives_longer_than_to_
                 record = await stage.until("the preparation", lambda s: bool(s.get("preparation")))
                 assert record["preparation"]["job"] == job["metadata"]["name"]
             await evict(first)
+            async with asyncio.timeout(PATIENCE):
+                while "sharing" not in kubelet.prepared:  # freed before it is stopped, it might finish
+                    await asyncio.sleep(0.1)
             kubelet.held.discard("sharing")
             for stage in (first, second):
                 await stage.until("the end", lambda s: s.get("phase") in {"Succeeded", "Failed"})
