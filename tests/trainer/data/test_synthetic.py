@@ -109,6 +109,14 @@ def test_a_made_folder_is_left_as_it_is_and_another_never_overwritten(made: Path
         make_synthetic(replaced(seed=1), made)
 
 
+@pytest.mark.parametrize("text", ["{", '{"name": "another program"}'])
+def test_a_folder_of_another_program_is_left_alone(tmp_path: Path, text: str) -> None:
+    (tmp_path / MANIFEST).write_text(text)
+    with pytest.raises(BadInput, match=r"--out: .* the folder holds something else"):
+        make_synthetic(OPTIONS, tmp_path)
+    assert (tmp_path / MANIFEST).read_text() == text
+
+
 def test_a_half_made_folder_never_bears_the_name(tmp_path: Path) -> None:
     out, calls = tmp_path / "data", []
 
@@ -129,7 +137,7 @@ def test_a_full_disk_is_told_and_leaves_no_folder(tmp_path: Path, monkeypatch: p
     def full(_: Path) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(synthetic, "_flush", full)
+    monkeypatch.setattr(synthetic, "sync_file", full)
     with pytest.raises(BadInput, match="No space left on device"):
         make_synthetic(OPTIONS, tmp_path / "data")
     assert not (tmp_path / "data").exists()

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import cached_property
 from typing import Any, Literal, cast
 
 from vistrain_api import protocol
 from vistrain_api.detector import DetectorTraining, DetectorTrainingSpec
 from vistrain_api.status import Attempt, Condition, ConditionType, RunStatus
-from vistrain_operator import objects, timestamps
+from vistrain_operator import objects, preparations, timestamps
 from vistrain_operator.actions import Decision, RecordEvent, Write
 from vistrain_operator.decide import classify
 from vistrain_operator.objects import Object
 from vistrain_operator.observed import Observed
+from vistrain_operator.preparations import Wanted
 
 KEPT_ATTEMPTS = 10
 
@@ -60,6 +62,11 @@ class Draft:
     def spec(self) -> DetectorTrainingSpec:
         """Its spec."""
         return self.run.spec
+
+    @cached_property
+    def preparation(self) -> Wanted | None:
+        """The preparation that it asks for, reckoned once: steps ask for it many times."""
+        return preparations.wanted(self.observed.run, self.observed.default_image)
 
     def set(self, **fields: Any) -> None:
         """Change fields of the status."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from vistrain_api import protocol
 from vistrain_api.status import PreparationRecord
-from vistrain_operator import jobs, objects, preparations
+from vistrain_operator import jobs, objects
 from vistrain_operator.decide.classify import End
 from vistrain_operator.decide.draft import Draft
 from vistrain_operator.decide.errand import Errand, Limit
@@ -87,7 +87,7 @@ class Preparation(Errand):
 
 
 def _asked(draft: Draft) -> Wanted:
-    asked = preparations.wanted(draft.observed.run, draft.observed.default_image)
+    asked = draft.preparation
     if asked is None:
         raise ValueError(f"run {draft.run.metadata.name} asks for no preparation")
     return asked

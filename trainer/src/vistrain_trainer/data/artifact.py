@@ -58,6 +58,8 @@ class Making:
 
     def __init__(self, final: Path) -> None:
         self.final = final
+        self.resolved = final.resolve()
+        """Its real path, which relative links start from."""
         self.now = final.with_name(f".{final.name}.partial")
         """Where it is written."""
         self.files: dict[str, str] = {}

@@ -22,9 +22,9 @@ from vistrain_trainer.data.manifest import (
     SplitRecord,
     digest_of,
     encode,
-    read,
 )
 from vistrain_trainer.data.randomness import Purpose, generator
+from vistrain_trainer.data.whole_folder import already_made
 from vistrain_trainer.engine.files import put_folder, write_durably
 from vistrain_trainer.errors import BadInput
 
@@ -89,7 +89,7 @@ def export_detections(
     truth = open_truth(options.source, options.split, options.classes)
     base = _base(options, truth)
     out = out.absolute()
-    made = _already_made(base, out)
+    made = already_made(out, lambda found: _asked(found) == _asked(base))
     if made is not None:
         advance(1.0)
         return made
@@ -147,21 +147,8 @@ def _base(options: ExportOptions, truth: MotTruth | CocoTruth) -> DatasetManifes
     )
 
 
-def _already_made(base: DatasetManifest, out: Path) -> DatasetManifest | None:
-    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
-        return None
-    holds = "something else"
-    if (out / MANIFEST).is_file():
-        made = read(out / MANIFEST)
-        if (made.command, made.version, made.source) == (base.command, base.version, base.source):
-            return made
-        holds = made.command
-    raise BadInput(
-        field="--out",
-        value=str(out),
-        problem=f"the folder holds {holds}",
-        remedy="give a new folder, or remove this one first",
-    )
+def _asked(manifest: DatasetManifest) -> tuple[str, str, Source]:
+    return manifest.command, manifest.version, manifest.source
 
 
 def _changed(part: Part, options: ExportOptions) -> tuple[np.ndarray, np.ndarray]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from vistrain_trainer.data.world.cameras import RIG, make_rig
 from vistrain_trainer.data.world.catalogue import KINDS
 from vistrain_trainer.data.world.coco import CocoSplit, write_scene
 from vistrain_trainer.data.world.simulation import make_scene
+from vistrain_trainer.engine.files import sync_file
 from vistrain_trainer.errors import BadInput
 
 PICTURES = "images"
@@ -109,7 +109,7 @@ def _write(options: SyntheticOptions, folder: Path, advance: Callable[[], None])
     for name, split_document in splits.items():
         path = folder / "annotations" / f"{name}.json"
         split_document.write(path)
-        _flush(path)
+        sync_file(path)
         files[path.relative_to(folder).as_posix()] = sha256_of(path)
     of_pictures = digest_of(pictures)
     return DatasetManifest(
@@ -129,11 +129,6 @@ def _write(options: SyntheticOptions, folder: Path, advance: Callable[[], None])
         files=files,
         digest=digest_of({**files, PICTURES: of_pictures}),
     )
-
-
-def _flush(path: Path) -> None:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
 
 
 def _require(holds: bool, name: str, value: object, remedy: str) -> None:

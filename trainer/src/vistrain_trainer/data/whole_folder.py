@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
+import contextlib
 import shutil
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
 from vistrain_trainer.data.manifest import MANIFEST, DatasetManifest, encode, read
+from vistrain_trainer.engine.files import write_durably
 from vistrain_trainer.errors import BadInput
 
 
@@ -25,7 +26,8 @@ def make_whole(out: Path, command: str, write: Callable[[Path], DatasetManifest]
         BadInput: the folder holds something else, or cannot be made.
     """
     out = out.absolute()
-    made = _already_made(out, command)
+    asked = (command, version("vistrain-trainer"))
+    made = already_made(out, lambda found: (found.command, found.version) == asked)
     if made is not None:
         return made
     partial = out.with_name(f".{out.name}.partial")
@@ -33,10 +35,7 @@ def make_whole(out: Path, command: str, write: Callable[[Path], DatasetManifest]
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         manifest = write(partial)
-        with (partial / MANIFEST).open("wb") as file:
-            file.write(encode(manifest))
-            file.flush()
-            os.fsync(file.fileno())
+        write_durably(partial / MANIFEST, encode(manifest))
         partial.replace(out)
     except OSError as error:
         raise BadInput(
@@ -48,18 +47,31 @@ def make_whole(out: Path, command: str, write: Callable[[Path], DatasetManifest]
     return manifest
 
 
-def _already_made(out: Path, command: str) -> DatasetManifest | None:
+def already_made(
+    out: Path,
+    same: Callable[[DatasetManifest], bool],
+    held: Callable[[DatasetManifest], str] = lambda found: found.command,
+) -> DatasetManifest | None:
+    """The manifest of the data set in a folder, if it is the one asked for; None where there is nothing yet.
+
+    Args:
+        same: whether a manifest is of what was asked for.
+        held: says of another what it is of.
+
+    Raises:
+        BadInput: the folder holds something else.
+    """
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return None
-    held = "something else"
-    if (out / MANIFEST).is_file():
-        made = read(out / MANIFEST)
-        if (made.command, made.version) == (command, version("vistrain-trainer")):
-            return made
-        held = made.command
+    holds = "something else"
+    with contextlib.suppress(BadInput):  # another program's, or torn
+        found = read(out / MANIFEST)
+        if same(found):
+            return found
+        holds = held(found)
     raise BadInput(
         field="--out",
         value=str(out),
-        problem=f"the folder holds {held}",
+        problem=f"the folder holds {holds}",
         remedy="give a new folder, or remove this one first",
     )

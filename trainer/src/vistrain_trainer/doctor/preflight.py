@@ -15,7 +15,7 @@ from vistrain_trainer.doctor import (
 )
 from vistrain_trainer.doctor.finding import Check, Finding, refused
 from vistrain_trainer.doctor.manifest_case import ManifestCase
-from vistrain_trainer.engine.files import as_storage_fault
+from vistrain_trainer.engine.files import volume_failure
 from vistrain_trainer.engine.runfolder import RunFolder
 from vistrain_trainer.engine.store import CheckpointStore
 from vistrain_trainer.engine.volumes import Volumes
@@ -108,11 +108,9 @@ def _raise_faults(case: ManifestCase) -> None:
 
 def _raise_fault(error: BadInput | OSError) -> None:
     """Raise StorageFault where a volume failed: trying again may help, correcting the manifest does not."""
-    behind = error if isinstance(error, OSError) else error.__context__
-    if not isinstance(behind, OSError):
-        return
-    where = str(behind.filename or (error.value if isinstance(error, BadInput) else "a volume"))
-    if as_storage_fault(where, behind) is not None:
+    behind = volume_failure(error)
+    if behind is not None:
+        where = str(behind.filename or (error.value if isinstance(error, BadInput) else "a volume"))
         raise StorageFault(
             f"reading {where}: {behind.strerror}. Nothing is known of the run's data yet: look at the volume"
         ) from error

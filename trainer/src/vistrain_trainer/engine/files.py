@@ -37,6 +37,12 @@ def storage_faults(what: str) -> Iterator[None]:
         raise fault from error
 
 
+def volume_failure(error: Exception) -> OSError | None:
+    """The error of a failed volume that is, or stands behind, an error of reading; None for any other."""
+    behind = error if isinstance(error, OSError) else error.__cause__ or error.__context__
+    return behind if isinstance(behind, OSError) and behind.errno in _FAULTS else None
+
+
 def as_storage_fault(what: str, error: OSError) -> StorageFault | None:
     """The fault of the volume that an error tells of; none when it is another kind of error."""
     if error.errno not in _FAULTS:

@@ -18,7 +18,7 @@ from vistrain_trainer.data.digests import sha256_of
 from vistrain_trainer.data.manifest import MANIFEST, DatasetManifest, read
 from vistrain_trainer.data.progress import Progress, silent
 from vistrain_trainer.engine import prepared
-from vistrain_trainer.engine.files import as_storage_fault, rename_over, storage_faults, sync_folder
+from vistrain_trainer.engine.files import rename_over, storage_faults, sync_folder, volume_failure
 from vistrain_trainer.engine.volumes import Volumes
 from vistrain_trainer.errors import BadInput, StorageFault
 
@@ -133,8 +133,8 @@ def _prepare(dataset: DetectionDataset, root: Path, work: Path, progress: Progre
 
 def _raise_fault(error: BadInput, root: Path) -> None:
     """Raise StorageFault where a volume failed: trying again may help, correcting the data does not."""
-    behind = error.__cause__ or error.__context__
-    if isinstance(behind, OSError) and as_storage_fault(str(root), behind) is not None:
+    behind = volume_failure(error)
+    if behind is not None:
         raise StorageFault(
             f"reading {behind.filename or root}: {behind.strerror}. Nothing is known of the raw data yet: "
             "look at the volume"

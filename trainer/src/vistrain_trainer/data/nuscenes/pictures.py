@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-from vistrain_trainer.data.artifact import Making, named
+from vistrain_trainer.data.artifact import Making
 from vistrain_trainer.data.nuscenes import mot, yolo
 from vistrain_trainer.data.nuscenes.options import Layout
 from vistrain_trainer.data.nuscenes.release import Release
 from vistrain_trainer.data.nuscenes.scene_boxes import BoxSource
 from vistrain_trainer.data.progress import Advance
+from vistrain_trainer.data.sets.pictures import place
 from vistrain_trainer.errors import BadInput
 
 FOLDER = "images"
@@ -66,19 +66,8 @@ def place_pictures(
         OSError: a picture cannot be read or written; it is named.
     """
     root = source.release.root.resolve()
-    final = making.final.resolve()
-    made: set[Path] = set()
     for file_name, name in _targets(source, layout, splits):
-        target = making.now / name
-        if target.parent not in made:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            made.add(target.parent)
-        if not os.path.lexists(target):
-            with named(target):
-                if mode == "link":
-                    target.symlink_to(os.path.relpath(root / file_name, (final / name).parent))
-                else:
-                    _copy(root / file_name, target)
+        place(root / file_name, making, name, mode)
         advance(1)
 
 
@@ -106,12 +95,6 @@ def _names_in(
         sequence = mot.sequence_name(release, scene, camera)
         for frame, name in enumerate(names, start=1):
             yield mot.picture_name(split, sequence, frame, Path(name).suffix)
-
-
-def _copy(picture: Path, target: Path) -> None:
-    partial = target.with_name(f".{target.name}.partial")
-    shutil.copyfile(picture, partial)
-    partial.rename(target)
 
 
 def _names(folder: Path) -> set[str]:

@@ -13,7 +13,7 @@ import msgspec
 
 from vistrain_trainer.data import manifest as manifests
 from vistrain_trainer.data.artifact import Making, alone
-from vistrain_trainer.data.manifest import MANIFEST, RESERVED, DatasetManifest
+from vistrain_trainer.data.manifest import RESERVED, DatasetManifest
 from vistrain_trainer.data.nuscenes.coco import write_coco
 from vistrain_trainer.data.nuscenes.disjoint import require_disjoint
 from vistrain_trainer.data.nuscenes.heading import heading, heading_of
@@ -31,6 +31,7 @@ from vistrain_trainer.data.nuscenes.version_folder import version_folder
 from vistrain_trainer.data.nuscenes.yolo import require_splits, write_yolo
 from vistrain_trainer.data.ordered_work import processes
 from vistrain_trainer.data.progress import Advance, Progress, silent
+from vistrain_trainer.data.whole_folder import already_made
 from vistrain_trainer.errors import BadInput
 
 MANY = 20_000
@@ -130,22 +131,12 @@ class _Preparation:
         return heading(self.options, self.layout, self.release, self.scenes, self.source)
 
     def _made(self, final: Path) -> DatasetManifest | None:
-        if not final.exists() or (final.is_dir() and not any(final.iterdir())):
-            return None
-        held = "something else"
-        if (final / MANIFEST).is_file():
-            found = manifests.read(final / MANIFEST)
-            if heading_of(found) == self.heading:
-                return found
-            held = f"what `{found.command}` made"
-            if found.command == self.heading.command:
-                held += " of other tables, splits or pictures, or by another version"
-        raise BadInput(
-            field="--out",
-            value=str(final),
-            problem=f"the folder holds {held}",
-            remedy="give a new folder, or remove this one first",
-        )
+        return already_made(final, lambda found: heading_of(found) == self.heading, self._told)
+
+    def _told(self, other: DatasetManifest) -> str:
+        same = other.command == self.heading.command
+        how = " of other tables, splits or pictures, or by another version" if same else ""
+        return f"what `{other.command}` made{how}"
 
     def _write(self, making: Making, advance: Advance) -> dict[str, Tally]:
         source, splits = self.source, self.scenes.scenes

@@ -8,16 +8,14 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 
 import numpy as np
-import yaml
 
 from vistrain_trainer.data.artifact import Making, write_file
 from vistrain_trainer.data.nuscenes.scene_boxes import BoxSource
 from vistrain_trainer.data.nuscenes.tally import Tally
 from vistrain_trainer.data.ordered_work import each
 from vistrain_trainer.data.progress import Advance
+from vistrain_trainer.data.yolo.data_file import SPLITS, encode_data_file
 from vistrain_trainer.errors import BadInput
-
-SPLITS = ("train", "val", "test")
 
 
 @dataclass(frozen=True)
@@ -55,13 +53,7 @@ def write_yolo(
             making.files |= written.files
             tally.add(written.keyframe, written.frame, written.label, written.dropped)
             advance(1)
-    # Without `path` trainers take the folder of data.yaml, wherever it is moved to.
-    content = {
-        **{split: f"images/{split}" for split in splits},
-        "nc": len(source.classes),
-        "names": dict(enumerate(source.classes)),
-    }
-    making.write("data.yaml", yaml.safe_dump(content, sort_keys=False).encode())
+    making.write("data.yaml", encode_data_file(source.classes, {name: f"images/{name}" for name in splits}))
     return tallies
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+from vistrain_trainer.data.digests import file_sha256
 from vistrain_trainer.data.manifest import MANIFEST, encode
 from vistrain_trainer.data.progress import Progress, silent
 from vistrain_trainer.data.rebalance import coco_files, transaction, yolo_files
@@ -89,9 +90,7 @@ def plan(
         straddling=choice.straddling,
         moves=_moves(found.home, changes),
         rewrites=tuple(
-            FileRewrite(
-                path=_relative(path, found.home), before=transaction.sha256(path), after=_sha256(content)
-            )
+            FileRewrite(path=_relative(path, found.home), before=file_sha256(path), after=_sha256(content))
             for path, content in changes.contents.items()
         ),
         folders=_new_folders(found.home, changes),
@@ -204,7 +203,7 @@ def _moves(home: Path, changes: FileChanges) -> tuple[FileMove, ...]:
         FileMove(
             source=_relative(source, home),
             target=_relative(target, home),
-            sha256=transaction.sha256(source),
+            sha256=file_sha256(source),
         )
         for source, target in changes.moves
     )

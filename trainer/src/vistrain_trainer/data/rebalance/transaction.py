@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import hashlib
 import os
 import shutil
 from collections.abc import Iterator, Sequence
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from vistrain_trainer.data.digests import file_sha256
 from vistrain_trainer.data.rebalance.journal import (
     FORMAT_VERSION,
     JOURNAL,
@@ -115,12 +115,6 @@ def undo(home: Path) -> Change:
     return last
 
 
-def sha256(path: Path) -> str:
-    """Of a file's content, hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _forward(home: Path, change: Change) -> None:
     for folder in change.folders:
         (home / folder).mkdir(exist_ok=True)
@@ -168,7 +162,7 @@ def _put(prepared: Path, path: Path, digest: str) -> None:
     """Once done, doing it again does nothing."""
     if prepared.exists():
         prepared.replace(path)
-    elif not path.is_file() or sha256(path) != digest:
+    elif not path.is_file() or file_sha256(path) != digest:
         raise _meddled(path, "its new content is gone, and it has another one")
     stage("rebalance.step")
 
@@ -180,11 +174,11 @@ def _require_unchanged(home: Path, change: Change) -> None:
             raise _changed(home / move.target, problem)
     for rewrite in change.rewrites:
         path = home / rewrite.path
-        if not path.is_file() or sha256(path) != rewrite.after:
+        if not path.is_file() or file_sha256(path) != rewrite.after:
             raise _changed(path, "it is not as the rebalancing left it")
     kept = _work(home, change) / "before"
     for at, rewrite in enumerate(change.rewrites):
-        if not (kept / str(at)).is_file() or sha256(kept / str(at)) != rewrite.before:
+        if not (kept / str(at)).is_file() or file_sha256(kept / str(at)) != rewrite.before:
             raise _changed(kept / str(at), f"it is no longer what {rewrite.path} was before")
 
 
@@ -193,7 +187,7 @@ def _moved_since(home: Path, move: FileMove) -> str:
         return f"there is a new file at {home / move.source}, where it was"
     if not (home / move.target).is_file():
         return "it is no longer there"
-    return "" if sha256(home / move.target) == move.sha256 else "its content is another"
+    return "" if file_sha256(home / move.target) == move.sha256 else "its content is another"
 
 
 def _changed(path: Path, problem: str) -> BadInput:

@@ -16,7 +16,6 @@ import numpy as np
 from vistrain_trainer.data import manifest as manifests
 from vistrain_trainer.data.artifact import Making, alone
 from vistrain_trainer.data.manifest import (
-    MANIFEST,
     RESERVED,
     DatasetManifest,
     Pictures,
@@ -29,6 +28,7 @@ from vistrain_trainer.data.sets.counts import counts_of
 from vistrain_trainer.data.sets.pictures import Mode
 from vistrain_trainer.data.sets.stated import DetectionSet, StatedSplit
 from vistrain_trainer.data.sets.writing import write_coco, write_yolo
+from vistrain_trainer.data.whole_folder import already_made
 from vistrain_trainer.data.yolo.labels import PICTURES
 from vistrain_trainer.data.yolo.reading import common_folder
 from vistrain_trainer.errors import BadInput
@@ -73,7 +73,11 @@ def convert(
         raise BadInput(field="--to", value="coco", problem="the data set is COCO already", remedy="Say yolo")
     stamp = {"command": options.command(), "version": version("vistrain-trainer"), "source": source.digest()}
     with alone(out):
-        made = _already_made(out, stamp)
+        made = already_made(
+            out,
+            lambda found: _stamp_of(found) == stamp,
+            lambda found: f"what `{found.command}` made of other data, or an edited copy of it",
+        )
         if made is not None:
             return made
         classes = options.classes or source.classes
@@ -130,21 +134,8 @@ def _numbering(old: Sequence[str], new: Sequence[str]) -> np.ndarray:
     return np.array([new.index(name) if name in new else -1 for name in old])
 
 
-def _already_made(out: Path, stamp: dict[str, str]) -> DatasetManifest | None:
-    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
-        return None
-    held = "something else"
-    if (out / MANIFEST).is_file():
-        found = manifests.read(out / MANIFEST)
-        held = f"what `{found.command}` made of other data, or an edited copy of it"
-        if {"command": found.command, "version": found.version, "source": found.source.digest} == stamp:
-            return found
-    raise BadInput(
-        field="--out",
-        value=str(out),
-        problem=f"the folder holds {held}",
-        remedy="give a new folder, or remove this one first",
-    )
+def _stamp_of(made: DatasetManifest) -> dict[str, str]:
+    return {"command": made.command, "version": made.version, "source": made.source.digest}
 
 
 def _manifest(

@@ -40,7 +40,8 @@ def write_coco(
         text = json.dumps(document, separators=(",", ":"), ensure_ascii=False) + "\n"
         making.write(f"annotations/{name}.json", text.encode())
         for image, path in zip(split.images, split.paths, strict=True):
-            place(path, making, f"{PICTURES}/{image.file_name}", mode)
+            if mode != "none":
+                place(path.resolve(), making, f"{PICTURES}/{image.file_name}", mode)
             advance(1)
 
 
@@ -72,8 +73,8 @@ def write_yolo(
             found = rows.rows(at)
             label = label_of(Path(picture)).as_posix()
             making.write(label, encode_labels(found[:, 0].astype(int), found[:, 1:]))
-            if split.paths:
-                place(split.paths[at], making, picture, mode)
+            if split.paths and mode != "none":
+                place(split.paths[at].resolve(), making, picture, mode)
             advance(1)
     making.write("data.yaml", encode_data_file(classes, {name: f"{PICTURES}/{name}" for name in splits}))
 
